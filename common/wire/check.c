@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door for records and strings
+ *
+ * Both come from memory that the watched process can write at any moment, or from a file somebody
+ * found. record_check() is given a private copy of a record and says whether every count in it
+ * fits; arena_string() copies a string out and never reads past the arena.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "wire/check.h"
+
+static uint32_t record_fixed_bytes(unsigned int type)
+{
+	switch (type) {
+	case RECORD_CALL:
+		return sizeof(struct record_call);
+	case RECORD_CALLBACK:
+		return sizeof(struct record_callback);
+	case RECORD_TURN:
+		return sizeof(struct record_turn);
+	case RECORD_SAMPLE:
+		return sizeof(struct record_sample);
+	case RECORD_DROPPED:
+		return sizeof(struct record_dropped);
+	default:
+		return 0;
+	}
+}
+
+static const struct record_stack *record_stack_of(const struct record *record)
+{
+	switch (record->type) {
+	case RECORD_CALL:
+		return &((const struct record_call *)record)->stack;
+	case RECORD_SAMPLE:
+		return &((const struct record_sample *)record)->stack;
+	case RECORD_DROPPED:
+		return &((const struct record_dropped *)record)->stack;
+	default:
+		return NULL;
+	}
+}
+
+/* Return: 0 when the record is whole, else -EBADMSG. record is a private copy. */
+int record_check(const struct record *record, uint32_t size_bytes)
+{
+	const struct record_stack *stack;
+	uint32_t fixed_bytes;
+
+	if (size_bytes < sizeof(*record) || record->size != size_bytes)
+		return -EBADMSG;
+	fixed_bytes = record_fixed_bytes(record->type);
+	if (!fixed_bytes || size_bytes < fixed_bytes)
+		return -EBADMSG;
+	stack = record_stack_of(record);
+	if (!stack)
+		return size_bytes == fixed_bytes ? 0 : -EBADMSG;
+	if (stack->n_frames > RECORD_MAX_FRAMES ||
+	    size_bytes != fixed_bytes + stack->n_frames * sizeof(struct record_frame))
+		return -EBADMSG;
+	return 0;
+}
+
+/* The frames of a checked record, innermost first; NULL and 0 for a record that has none. */
+const struct record_frame *record_frames(const struct record *record, uint32_t *ret_n_frames)
+{
+	const struct record_stack *stack = record_stack_of(record);
+
+	*ret_n_frames = stack ? stack->n_frames : 0;
+	if (!stack)
+		return NULL;
+	return (const struct record_frame *)((const char *)record +
+					     record_fixed_bytes(record->type));
+}
+
+/*
+ * Copy the string at offset into buf, always ending it with NUL. It may hold NULs itself (a
+ * command line), and bytes that are no UTF-8.
+ *
+ * Return: its length without the NUL; 0 for no string and for an offset that is none.
+ */
+size_t arena_string(const struct arena *arena, uint32_t arena_bytes, uint32_t offset, char *buf,
+		    size_t buf_bytes)
+{
+	const unsigned char *base = (const unsigned char *)arena;
+	uint16_t length;
+
+	buf[0] = '\0';
+	if (offset < sizeof(*arena) || offset % 4 || offset > arena_bytes - sizeof(length))
+		return 0;
+	memcpy(&length, base + offset, sizeof(length));
+	if (length > arena_bytes - offset - sizeof(length))
+		return 0;
+	if (length >= buf_bytes)
+		length = (uint16_t)(buf_bytes - 1);
+	memcpy(buf, base + offset + sizeof(length), length);
+	buf[length] = '\0';
+	return length;
+}

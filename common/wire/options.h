@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LOOPHOUND_OPTIONS: the limits and switches a watched process is given */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/defs.h"
+
+struct options {
+	nsec_t slow_callback_ns;
+	nsec_t long_turn_ns;
+	nsec_t blocking_call_ns;
+	nsec_t stuck_ns;
+	nsec_t warmup_ns;
+	bool is_strict;
+};
+
+#define OPTIONS_DEFAULT                                                                       \
+	{                                                                                     \
+		.slow_callback_ns = 100 * NSEC_PER_MSEC, .long_turn_ns = 100 * NSEC_PER_MSEC, \
+		.blocking_call_ns = 20 * NSEC_PER_MSEC, .stuck_ns = 1 * NSEC_PER_SEC,         \
+		.warmup_ns = 0, .is_strict = false                                            \
+	}
+
+int duration_parse(const char *text, size_t length, nsec_t *ret_duration_ns);
+size_t options_parse(const char *text, struct options *options, char *complaint,
+		     size_t complaint_bytes);

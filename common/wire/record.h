@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the shim saw, record by record: the contents of the event ring, as docs/PROTOCOL.md says */
+#pragma once
+
+#include <assert.h>
+#include <stdint.h>
+
+/*
+ * Times are ticks of the region's clock, strings are offsets into the region's arena (0 = none).
+ * A record says what was seen and decides nothing: limits are judged again by the reader.
+ */
+
+enum record_type {
+	RECORD_PAD = 1,	     /* fills the ring up to its end; only the first 8 bytes are there */
+	RECORD_CALL = 2,     /* a hooked call that held the loop, written when it has returned */
+	RECORD_CALLBACK = 3, /* a callback past its limit, written when it has ended */
+	RECORD_TURN = 4,     /* a turn past its limit, written when it has ended */
+	RECORD_SAMPLE = 5,   /* where a turn, callback or call was while it had not ended */
+	RECORD_DROPPED = 6,  /* a coroutine dropped without having run */
+};
+
+#define RECORD_MAX_FRAMES 128
+#define RECORD_MAX_BYTES  4096
+
+struct record {
+	uint32_t
+		size; /* bytes with this header, a multiple of 8; 0 until the record is committed */
+	uint16_t type;	/* enum record_type */
+	uint16_t flags; /* RECORD_FLAG_* */
+	uint64_t ticks; /* when it was written */
+};
+
+#define RECORD_FLAG_GIL_HELD  0x1 /* call: the thread held the GIL all along */
+#define RECORD_FLAG_GIL_KNOWN 0x2 /* call: RECORD_FLAG_GIL_HELD means something */
+#define RECORD_FLAG_SUMMED    0x4 /* call: many short calls of one callback, shown at the largest */
+#define RECORD_FLAG_EARLY     0x8 /* sample: taken before the limit; void unless the stall gets there \
+				   */
+#define RECORD_FLAG_STRICT 0x10 /* call: shorter than the limit, reported since it can block */
+
+/* Why a stack ends where it ends; the same numbers as enum pyframe_end. */
+struct record_stack {
+	uint32_t n_frames; /* of struct record_frame, innermost first, behind the fixed part */
+	uint32_t end;	   /* enum pyframe_end */
+};
+
+struct record_frame {
+	uint32_t file_str;
+	uint32_t function_str;
+	int32_t line; /* 0: unknown */
+	int32_t first_line;
+};
+
+struct record_call {
+	struct record head;
+	uint32_t slot;
+	uint32_t call_str; /* the symbol, "clock_nanosleep" */
+	uint64_t turn_seq;
+	uint64_t callback_seq; /* 0: between two callbacks */
+	uint64_t start;
+	uint64_t span;	  /* SUMMED: of all the short calls together */
+	uint32_t n_calls; /* SUMMED: how many; else 1 */
+	int32_t fd;	  /* -1: none */
+	uint32_t target_str;
+	int32_t error; /* errno of a call that failed, else 0 */
+	struct record_stack stack;
+};
+
+struct record_callback {
+	struct record head;
+	uint32_t slot;
+	uint32_t n_calls; /* hooked calls made in it, of any length */
+	uint64_t turn_seq;
+	uint64_t callback_seq;
+	uint64_t start;
+	uint64_t span;
+	uint64_t reported;    /* ticks of it that RECORD_CALLs tell of */
+	int64_t cpu_ns;	      /* thread on CPU during it, to one watchdog tick; -1: not measured */
+	int64_t run_queue_ns; /* thread runnable but not running; likewise */
+	int64_t frozen_ns;    /* the whole process not scheduled (stopped, throttled); likewise */
+	uint32_t file_str;    /* the callable, so far as it has code: for want of a sample */
+	uint32_t function_str;
+	int32_t first_line;
+	uint32_t reserved;
+};
+
+struct record_turn {
+	struct record head;
+	uint32_t slot;
+	uint32_t n_callbacks;
+	uint64_t turn_seq;
+	uint64_t start;
+	uint64_t span;
+	uint64_t reported; /* ticks of it that RECORD_CALLs tell of */
+	int64_t cpu_ns;
+	int64_t run_queue_ns;
+	int64_t frozen_ns;
+	uint32_t n_slow;   /* RECORD_CALLBACKs of it that were past the limit without their calls */
+	uint32_t file_str; /* the callable of its longest callback */
+	uint32_t function_str;
+	int32_t first_line;
+	uint64_t max_callback; /* ticks */
+};
+
+enum record_what {
+	RECORD_WHAT_TURN = 1,
+	RECORD_WHAT_CALLBACK = 2,
+	RECORD_WHAT_CALL = 3,
+};
+
+struct record_sample {
+	struct record head;
+	uint32_t slot;
+	uint32_t what; /* enum record_what: the innermost that had not ended */
+	uint64_t turn_seq;
+	uint64_t callback_seq;
+	uint64_t start; /* of what */
+	uint64_t turn_start;
+	uint32_t call_str; /* RECORD_WHAT_CALL */
+	int32_t fd;
+	struct record_stack stack;
+};
+
+struct record_dropped {
+	struct record head;
+	uint32_t slot;	   /* UINT32_MAX: on a thread without a loop */
+	uint32_t name_str; /* the coroutine's __qualname__ */
+	uint32_t file_str; /* where the coroutine function stands */
+	int32_t first_line;
+	struct record_stack stack; /* of the code that dropped it */
+};
+
+static_assert(sizeof(struct record) == 16, "record");
+static_assert(sizeof(struct record_frame) == 16, "record_frame");
+static_assert(sizeof(struct record_call) == 80, "record_call");
+static_assert(sizeof(struct record_callback) == 104, "record_callback");
+static_assert(sizeof(struct record_turn) == 104, "record_turn");
+static_assert(sizeof(struct record_sample) == 72, "record_sample");
+static_assert(sizeof(struct record_dropped) == 40, "record_dropped");
+static_assert(sizeof(struct record_call) + RECORD_MAX_FRAMES * sizeof(struct record_frame) <=
+		      RECORD_MAX_BYTES,
+	      "the largest record");

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The recording file (.lhr): what a region held, written piece by piece by its own process */
+#pragma once
+
+#include <assert.h>
+#include <stdint.h>
+
+/*
+ * A file header, then chunks. Each chunk is its header and size_bytes of payload, padded to 8.
+ * A chunk cut short by a crash ends the file; all before it is good.
+ */
+#define RECORDING_MAGIC UINT64_C(0x434552504f4f4c00)
+
+struct recording_header {
+	uint64_t magic;
+	uint32_t version; /* WIRE_VERSION */
+	uint32_t reserved;
+};
+
+enum chunk_kind {
+	CHUNK_HEADER = 1,  /* struct region_header as it was; the last one counts */
+	CHUNK_ARENA = 2,   /* arena bytes; position = offset in the arena, header included */
+	CHUNK_RECORDS = 3, /* whole records, one after the other, no pads */
+	CHUNK_SLOT = 4,	   /* struct slot; position = its index; the last one of an index counts */
+	CHUNK_END = 5,	   /* the process ended, or joined a daemon; nothing follows */
+};
+
+struct chunk {
+	uint32_t kind; /* enum chunk_kind */
+	uint32_t size_bytes;
+	uint64_t position;
+};
+
+static_assert(sizeof(struct recording_header) == 16, "recording_header");
+static_assert(sizeof(struct chunk) == 16, "chunk");
