@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting for descriptors: poll, select, and epoll in both its roles
+ *
+ * An epoll wait on the descriptor the loop itself sleeps on is the edge between two turns. Any
+ * other epoll wait, poll or select inside an open turn is a call like any other: a synchronous
+ * client with a selector of its own does not end the turn. With a timeout of nought nothing waits.
+ */
+#include "call.h"
+
+static void count_other_poll(void)
+{
+	if (unlikely(watch_is_open()))
+		atomic_fetch_add_explicit(&watch.region.header->other_polls, 1,
+					  memory_order_relaxed);
+}
+
+static bool span_is_nought(const struct timespec *span)
+{
+	return span && !span->tv_sec && !span->tv_nsec;
+}
+
+/* A turn ends, the loop sleeps, the next turn begins. */
+#define LOOP_POLL(loop, symbol, args)   \
+	({                              \
+		int _n;                 \
+                                        \
+		loop_turn_end(loop);    \
+		_n = REAL(symbol) args; \
+		loop_turn_begin(loop);  \
+		_n;                     \
+	})
+
+/* Any other epoll wait: a call when it can wait, and counted where no loop runs. */
+#define OTHER_POLL(symbol, fd, is_nought, args)                                \
+	({                                                                     \
+		if (!thread_loop)                                              \
+			count_other_poll();                                    \
+		is_nought ? REAL(symbol) args : CALL(symbol, fd, false, args); \
+	})
+
+_export_ int epoll_wait(int epoll_fd, struct epoll_event *events, int n_max, int timeout_ms)
+{
+	struct loop *loop = thread_loop;
+
+	if (likely(loop_owns(loop, epoll_fd)))
+		return LOOP_POLL(loop, epoll_wait, (epoll_fd, events, n_max, timeout_ms));
+	return OTHER_POLL(epoll_wait, epoll_fd, !timeout_ms, (epoll_fd, events, n_max, timeout_ms));
+}
+
+_export_ int epoll_pwait(int epoll_fd, struct epoll_event *events, int n_max, int timeout_ms,
+			 const sigset_t *mask)
+{
+	struct loop *loop = thread_loop;
+
+	if (likely(loop_owns(loop, epoll_fd)))
+		return LOOP_POLL(loop, epoll_pwait, (epoll_fd, events, n_max, timeout_ms, mask));
+	return OTHER_POLL(epoll_pwait, epoll_fd, !timeout_ms,
+			  (epoll_fd, events, n_max, timeout_ms, mask));
+}
+
+_export_ int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n_max,
+			  const struct timespec *timeout, const sigset_t *mask)
+{
+	struct loop *loop = thread_loop;
+
+	if (likely(loop_owns(loop, epoll_fd)))
+		return LOOP_POLL(loop, epoll_pwait2, (epoll_fd, events, n_max, timeout, mask));
+	return OTHER_POLL(epoll_pwait2, epoll_fd, span_is_nought(timeout),
+			  (epoll_fd, events, n_max, timeout, mask));
+}
+
+_export_ int poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms)
+{
+	if (!timeout_ms)
+		return REAL(poll)(fds, n_fds, timeout_ms);
+	return CALL(poll, -1, false, (fds, n_fds, timeout_ms));
+}
+
+_export_ int ppoll(struct pollfd *fds, nfds_t n_fds, const struct timespec *timeout,
+		   const sigset_t *mask)
+{
+	if (span_is_nought(timeout))
+		return REAL(ppoll)(fds, n_fds, timeout, mask);
+	return CALL(ppoll, -1, false, (fds, n_fds, timeout, mask));
+}
+
+_export_ int select(int n_fds, fd_set *readable, fd_set *writable, fd_set *exceptional,
+		    struct timeval *timeout)
+{
+	if (timeout && !timeout->tv_sec && !timeout->tv_usec)
+		return REAL(select)(n_fds, readable, writable, exceptional, timeout);
+	return CALL(select, -1, false, (n_fds, readable, writable, exceptional, timeout));
+}
+
+_export_ int pselect(int n_fds, fd_set *readable, fd_set *writable, fd_set *exceptional,
+		     const struct timespec *timeout, const sigset_t *mask)
+{
+	if (span_is_nought(timeout))
+		return REAL(pselect)(n_fds, readable, writable, exceptional, timeout, mask);
+	return CALL(pselect, -1, false, (n_fds, readable, writable, exceptional, timeout, mask));
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Call: the second look at a hooked call that took its time
+ *
+ * A call counts when it held the loop for the limit, and several short ones when together they held
+ * one callback for the callback's limit; these are summed here and reported when it ends. A
+ * descriptor that does not wait is never blamed: what such a call lost, it lost on the run queue.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "call.h"
+#include "emit.h"
+
+/* A stack for a summed call is worth its microseconds only if the call is not among the smallest.
+ */
+#define SHORT_STACK_NS (200 * NSEC_PER_USEC)
+
+static bool fd_waits(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || !(flags & O_NONBLOCK);
+}
+
+static void short_call_add(struct loop *loop, enum hook hook, int fd, uint64_t span)
+{
+	struct short_calls *calls = &loop->short_calls;
+	struct stack_buf stack;
+
+	calls->sum += span;
+	calls->n++;
+	if (span <= calls->max ||
+	    (calls->max && span < clock_span_ticks(&watch.scale, SHORT_STACK_NS)))
+		return;
+	emit_own_stack(loop->tstate_raddr, &stack);
+	calls->max = span;
+	calls->hook = hook;
+	calls->fd = fd;
+	calls->stack = stack.stack;
+	memcpy(calls->frames, stack.frames, stack.stack.n_frames * sizeof(stack.frames[0]));
+}
+
+_hidden_ _cold_ void call_slow(struct loop *loop, enum hook hook, int fd, bool is_waiting_fd,
+			       uint64_t now, int error)
+{
+	int saved_errno = errno;
+	uint64_t span = now - loop->call_start;
+
+	if (is_waiting_fd && !fd_waits(fd)) {
+		errno = saved_errno;
+		return;
+	}
+	if (span >= watch.limits.blocking_call) {
+		emit_call(loop, hook, fd, loop->call_start, span, error);
+		loop->callback_reported += span;
+		loop->turn_reported += span;
+	} else {
+		short_call_add(loop, hook, fd, span);
+	}
+	errno = saved_errno;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Emit: what was slow, as records in the ring
+ *
+ * All of this is the slow path: it runs when something took longer than its limit, on the thread
+ * that did it, and costs some microseconds. Strings are interned first and the record is filled
+ * last, so that between ring_reserve() and ring_commit() there are only stores. A full ring or
+ * arena is counted; nothing waits.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "emit.h"
+#include "intern.h"
+#include "py/gil.h"
+#include "watchdog.h"
+#include "wire/ring.h"
+
+/* Reserve and fill in the header; NULL and a counted loss when the ring is full. */
+static void *record_new(uint32_t size_bytes, enum record_type type, uint16_t flags)
+{
+	struct record *record = ring_reserve(&watch.region, size_bytes);
+
+	if (!record) {
+		watch_lost(LOSS_RING_FULL);
+		return NULL;
+	}
+	record->type = (uint16_t)type;
+	record->flags = flags;
+	record->ticks = clock_ticks(watch.clock_kind);
+	return record;
+}
+
+static uint32_t frames_bytes(const struct record_stack *stack)
+{
+	return stack->n_frames * (uint32_t)sizeof(struct record_frame);
+}
+
+static bool frame_names(const struct mem *mem, const struct pyframe_addr *addr,
+			struct record_frame *ret_frame)
+{
+	struct pyframe_text text;
+
+	if (pyframe_describe(&watch.pyframe, mem, addr, &text))
+		return false;
+	*ret_frame = (struct record_frame){
+		.file_str = intern(text.file, text.file_len),
+		.function_str = intern(text.function, text.function_len),
+		.line = text.line,
+		.first_line = text.first_line,
+	};
+	return true;
+}
+
+/* Names for the addresses of a stack. A frame that cannot be named ends it: better short than
+ * wrong. */
+_hidden_ void emit_stack_names(const struct mem *mem, const struct pyframe_stack *found,
+			       struct stack_buf *ret_stack)
+{
+	uint32_t n;
+
+	ret_stack->stack.end = found->end;
+	for (n = 0; n < found->n_frames && n < RECORD_MAX_FRAMES; n++)
+		if (!frame_names(mem, &found->frames[n], &ret_stack->frames[n])) {
+			ret_stack->stack.end = PYFRAME_END_UNREADABLE;
+			break;
+		}
+	ret_stack->stack.n_frames = n;
+	if (ret_stack->stack.end == PYFRAME_END_TORN)
+		watch_lost(LOSS_STACK_TORN);
+	else if (ret_stack->stack.end != PYFRAME_END_COMPLETE &&
+		 ret_stack->stack.end != PYFRAME_END_DEPTH)
+		watch_lost(LOSS_STACK_UNREADABLE);
+}
+
+/* The calling thread's Python stack. No GIL needed: nobody else moves these frames. */
+_hidden_ void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
+{
+	struct pyframe_stack found;
+
+	ret_stack->stack = (struct record_stack){.end = PYFRAME_END_UNREADABLE};
+	if (!tstate_raddr || !watch.is_frames_ok)
+		return;
+	if (pyframe_walk(&watch.pyframe, &watch.self, tstate_raddr, &found)) {
+		watch_lost(LOSS_STACK_UNREADABLE);
+		return;
+	}
+	emit_stack_names(&watch.self, &found, ret_stack);
+}
+
+static uint64_t slot_turn_seq(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->slot->turn_seq, memory_order_relaxed);
+}
+
+/* callback_seq counts those that have ended: the one that runs bears the next number. */
+static uint64_t slot_running_seq(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed) + 1;
+}
+
+/* A hooked call of this thread has returned after span ticks. */
+_hidden_ void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t start, uint64_t span,
+			int error)
+{
+	struct stack_buf stack;
+	struct record_call *record;
+	uint32_t size_bytes;
+
+	emit_own_stack(loop->tstate_raddr, &stack);
+	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
+	record = record_new(size_bytes, RECORD_CALL, gil_record_flags());
+	if (!record)
+		return;
+	record->slot = loop->slot_index;
+	record->call_str = watch.call_str[hook];
+	record->turn_seq = slot_turn_seq(loop);
+	record->callback_seq = slot_running_seq(loop);
+	record->start = start;
+	record->span = span;
+	record->n_calls = 1;
+	record->fd = fd;
+	record->target_str = ARENA_NONE;
+	record->error = error;
+	record->stack = stack.stack;
+	memcpy(record + 1, stack.frames, frames_bytes(&stack.stack));
+	ring_commit(&record->head, size_bytes);
+}
+
+/* The short calls of the callback that just ended add up to a stall: shown at the largest. */
+_hidden_ void emit_short_calls(struct loop *loop)
+{
+	const struct short_calls *calls = &loop->short_calls;
+	uint32_t size_bytes = (uint32_t)sizeof(struct record_call) + frames_bytes(&calls->stack);
+	struct record_call *record = record_new(size_bytes, RECORD_CALL, RECORD_FLAG_SUMMED);
+
+	loop->callback_reported += calls->sum;
+	loop->turn_reported += calls->sum;
+	if (!record)
+		return;
+	record->slot = loop->slot_index;
+	record->call_str = watch.call_str[calls->hook];
+	record->turn_seq = slot_turn_seq(loop);
+	record->callback_seq =
+		atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed);
+	record->start = loop->edge - calls->sum;
+	record->span = calls->sum;
+	record->n_calls = calls->n;
+	record->fd = calls->fd;
+	record->target_str = ARENA_NONE;
+	record->error = 0;
+	record->stack = calls->stack;
+	memcpy(record + 1, calls->frames, frames_bytes(&calls->stack));
+	ring_commit(&record->head, size_bytes);
+}
+
+/* A callback past its limit has ended at now. */
+_hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
+			    const struct callee *callee)
+{
+	struct scheduling scheduling = watchdog_scheduling(loop, now - span, now);
+	struct record_callback *record = record_new(sizeof(*record), RECORD_CALLBACK, 0);
+
+	if (!record)
+		return;
+	record->slot = loop->slot_index;
+	record->n_calls = loop->callback_calls;
+	record->turn_seq = slot_turn_seq(loop);
+	record->callback_seq =
+		atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed);
+	record->start = now - span;
+	record->span = span;
+	record->reported = loop->callback_reported;
+	record->cpu_ns = scheduling.cpu_ns;
+	record->run_queue_ns = scheduling.run_queue_ns;
+	record->frozen_ns = scheduling.frozen_ns;
+	record->file_str = callee ? callee->file_str : ARENA_NONE;
+	record->function_str = callee ? callee->function_str : ARENA_NONE;
+	record->first_line = callee ? callee->first_line : 0;
+	record->reserved = 0;
+	ring_commit(&record->head, sizeof(*record));
+}
+
+/* A turn past its limit has ended at now. */
+_hidden_ void emit_turn(struct loop *loop, uint64_t now, uint64_t span)
+{
+	struct scheduling scheduling = watchdog_scheduling(loop, now - span, now);
+	struct record_turn *record = record_new(sizeof(*record), RECORD_TURN, 0);
+
+	if (!record)
+		return;
+	record->slot = loop->slot_index;
+	record->n_callbacks = loop->turn_callbacks;
+	record->turn_seq = slot_turn_seq(loop);
+	record->start = now - span;
+	record->span = span;
+	record->reported = loop->turn_reported;
+	record->cpu_ns = scheduling.cpu_ns;
+	record->run_queue_ns = scheduling.run_queue_ns;
+	record->frozen_ns = scheduling.frozen_ns;
+	record->n_slow = loop->turn_slow;
+	record->file_str = loop->turn_max_file_str;
+	record->function_str = loop->turn_max_function_str;
+	record->first_line = loop->turn_max_first_line;
+	record->max_callback = loop->turn_max;
+	ring_commit(&record->head, sizeof(*record));
+}
+
+/* A coroutine was dropped without having run, by the code this thread runs now. */
+_hidden_ void emit_dropped(const struct callee *coroutine, uint32_t name_str, uint64_t tstate_raddr)
+{
+	struct stack_buf stack;
+	struct record_dropped *record;
+	uint32_t size_bytes;
+
+	emit_own_stack(tstate_raddr, &stack);
+	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
+	record = record_new(size_bytes, RECORD_DROPPED, 0);
+	if (!record)
+		return;
+	record->slot = thread_loop ? thread_loop->slot_index : UINT32_MAX;
+	record->name_str = name_str;
+	record->file_str = coroutine->file_str;
+	record->first_line = coroutine->first_line;
+	record->stack = stack.stack;
+	memcpy(record + 1, stack.frames, frames_bytes(&stack.stack));
+	ring_commit(&record->head, size_bytes);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Emit: what was slow, as records in the ring */
+#pragma once
+
+#include "loop.h"
+
+struct stack_buf {
+	struct record_stack stack;
+	struct record_frame frames[RECORD_MAX_FRAMES];
+};
+
+void emit_stack_names(const struct mem *mem, const struct pyframe_stack *found,
+		      struct stack_buf *ret_stack);
+void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack);
+void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t start, uint64_t span, int error);
+void emit_short_calls(struct loop *loop);
+void emit_callback(struct loop *loop, uint64_t now, uint64_t span, const struct callee *callee);
+void emit_turn(struct loop *loop, uint64_t now, uint64_t span);
+void emit_dropped(const struct callee *coroutine, uint32_t name_str, uint64_t tstate_raddr);

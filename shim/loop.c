@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loop: where a turn ends and the next begins
+ *
+ * A loop runs while its framework says so (py/running.c calls loop_start() and loop_stop() with the
+ * GIL held); in between, a turn runs from the return of the loop's own poll to the next entry.
+ * Between two edges of a turn (the end of a callback as the framework shows it, py/callback.c) lies
+ * one callback, together with the framework's own bookkeeping before it. What follows the last
+ * edge is judged like a callback, since uvloop 0.17 runs data_received() outside any pair.
+ *
+ * An edge costs one clock read and stores to memory that this thread alone writes. Anything slow is
+ * looked at out of line.
+ *
+ * A thread keeps its slot from its first loop to its end, one for each framework, so that the
+ * figures of consecutive loops add up. The key's destructor gives it free when the thread ends.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "emit.h"
+#include "loop.h"
+#include "watchdog.h"
+
+_hidden_ __thread struct loop *thread_loop __attribute__((tls_model("initial-exec")));
+
+static struct loop *loops; /* REGION_N_SLOTS of them, wiped in a fork child */
+static pthread_key_t thread_end_key;
+static bool has_thread_end_key;
+
+/* The thread of these slots ends: its figures stay until another thread needs the room. */
+static void thread_ended(void *unused)
+{
+	int32_t tid = (int32_t)syscall(SYS_gettid);
+
+	(void)unused;
+	if (!watch_is_open())
+		return;
+	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
+		struct slot *slot = loops[i].slot;
+
+		if (!slot || loops[i].tid != tid)
+			continue;
+		atomic_store_explicit(&loops[i].tstate_raddr, 0, memory_order_release);
+		atomic_store_explicit(&slot->turn_start, 0, memory_order_release);
+		loops[i].is_open = false;
+		loops[i].epoll_key = 0;
+		atomic_store_explicit(&slot->state, SLOT_LEFT, memory_order_release);
+	}
+	thread_loop = NULL;
+}
+
+/*
+ * Make the memory for the loops. Called once, by the constructor.
+ *
+ * Return: false when there is none; then nothing is ever watched.
+ */
+_hidden_ bool loops_init(void)
+{
+	size_t size_bytes = REGION_N_SLOTS * sizeof(struct loop);
+	void *base =
+		mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (base == MAP_FAILED)
+		return false;
+	/* Linux 4.14. A child of a raw clone() would else go on writing its parent's slots. */
+	madvise(base, size_bytes, MADV_WIPEONFORK);
+	loops = base;
+	has_thread_end_key = !pthread_key_create(&thread_end_key, thread_ended);
+	return true;
+}
+
+_hidden_ struct loop *loop_at(unsigned int index)
+{
+	return &loops[index];
+}
+
+static bool slot_take(unsigned int index, uint32_t from_state)
+{
+	struct slot *slot = region_slot(&watch.region, index);
+
+	return atomic_compare_exchange_strong_explicit(&slot->state, &from_state, SLOT_USED,
+						       memory_order_acq_rel, memory_order_relaxed);
+}
+
+static struct loop *loop_find(int32_t tid, enum framework framework)
+{
+	for (unsigned int i = 0; i < REGION_N_SLOTS; i++)
+		if (loops[i].slot && loops[i].tid == tid && loops[i].framework == framework &&
+		    atomic_load_explicit(&loops[i].slot->state, memory_order_relaxed) == SLOT_USED)
+			return &loops[i];
+	return NULL;
+}
+
+/* A free slot, else one whose thread is gone. NULL: 64 threads run loops at once. */
+static struct loop *loop_make(int32_t tid, enum framework framework)
+{
+	static const uint32_t states[] = {SLOT_FREE, SLOT_LEFT};
+
+	for (unsigned int s = 0; s < ARRAY_LEN(states); s++)
+		for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
+			struct loop *loop = &loops[i];
+
+			if (!slot_take(i, states[s]))
+				continue;
+			memset(loop, 0, sizeof(*loop));
+			loop->slot = region_slot(&watch.region, i);
+			loop->slot_index = i;
+			loop->tid = tid;
+			loop->framework = framework;
+			return loop;
+		}
+	return NULL;
+}
+
+static void loop_describe(struct loop *loop, int epoll_fd)
+{
+	struct slot *slot = loop->slot;
+
+	slot->tid = loop->tid;
+	slot->framework = loop->framework;
+	slot->epoll_fd = epoll_fd;
+	slot->opened = clock_ticks(watch.clock_kind);
+	prctl(PR_GET_NAME, slot->thread_name);
+	atomic_fetch_add_explicit(&slot->generation, 1, memory_order_release);
+}
+
+/*
+ * A framework says that a loop runs on this thread from now on. epoll_fd is what it sleeps on;
+ * tstate_raddr this thread's Python state, 0 when its frames cannot be read. Needs an open watch
+ * and the GIL.
+ *
+ * Return: the loop; NULL when it cannot be watched, and that is counted.
+ */
+_hidden_ struct loop *loop_start(enum framework framework, int epoll_fd, uint64_t tstate_raddr)
+{
+	int32_t tid = (int32_t)syscall(SYS_gettid);
+	struct loop *loop = loop_find(tid, framework);
+
+	loop_stop();
+	if (!loop)
+		loop = loop_make(tid, framework);
+	if (!loop) {
+		watch_lost(LOSS_SLOTS_FULL);
+		return NULL;
+	}
+	if (has_thread_end_key)
+		pthread_setspecific(thread_end_key, loop);
+	loop_describe(loop, epoll_fd);
+	if (pthread_getcpuclockid(pthread_self(), &loop->cpu_clock))
+		loop->cpu_clock = CLOCK_MONOTONIC;
+	atomic_store_explicit(&loop->tstate_raddr, tstate_raddr, memory_order_release);
+	loop->epoll_key = epoll_fd + 1;
+	loop->carry = 0;
+	thread_loop = loop;
+	loop_turn_begin(loop);
+	return loop;
+}
+
+/* The framework says that this thread's loop runs no more: its turn ends here. */
+_hidden_ void loop_stop(void)
+{
+	struct loop *loop = thread_loop;
+
+	if (!loop)
+		return;
+	loop_turn_end(loop);
+	loop->epoll_key = 0;
+	thread_loop = NULL;
+}
+
+/* In a fork child: the loops were the parent's. */
+_hidden_ void loop_forget(void)
+{
+	thread_loop = NULL;
+	memset(loops, 0, REGION_N_SLOTS * sizeof(*loops));
+}
+
+static void callback_reset(struct loop *loop)
+{
+	loop->callback_calls = 0;
+	loop->callback_reported = 0;
+	loop->short_calls.sum = 0;
+	loop->short_calls.max = 0;
+	loop->short_calls.n = 0;
+	loop->short_calls.stack.n_frames = 0;
+}
+
+static void turn_remember(struct loop *loop, uint64_t span, const struct callee *callee)
+{
+	loop->turn_max = span;
+	loop->turn_max_file_str = callee ? callee->file_str : ARENA_NONE;
+	loop->turn_max_function_str = callee ? callee->function_str : ARENA_NONE;
+	loop->turn_max_first_line = callee ? callee->first_line : 0;
+}
+
+/*
+ * The second look at a callback of span ticks that ended at now. callee names what it ran, NULL
+ * when that is not known. Leaves the counters ready for the next one.
+ */
+_hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_t span,
+					const struct callee *callee)
+{
+	int saved_errno = errno;
+
+	if (loop->short_calls.sum >= watch.limits.slow_callback)
+		emit_short_calls(loop);
+	if (span >= watch.limits.slow_callback)
+		emit_callback(loop, now, span, callee);
+	if (span >= loop->callback_reported + watch.limits.slow_callback)
+		loop->turn_slow++;
+	if (span > loop->turn_max)
+		turn_remember(loop, span, callee);
+	callback_reset(loop);
+	errno = saved_errno;
+}
+
+static _cold_ void turn_slow(struct loop *loop, uint64_t now, uint64_t span)
+{
+	int saved_errno = errno;
+
+	emit_turn(loop, now, span);
+	errno = saved_errno;
+}
+
+/* The loop goes to its own poll, or stops. */
+_hidden_ void loop_turn_end(struct loop *loop)
+{
+	uint64_t now, span, tail;
+
+	if (unlikely(!loop->is_open))
+		return;
+	now = clock_ticks(watch.clock_kind);
+	span = now - loop->turn_start;
+	tail = now - loop->edge;
+	if (unlikely(loop->callback_calls || tail >= watch.limits.slow_callback)) {
+		/* What ran after the last edge, for want of a pair a callback of its own. */
+		if (tail >= watch.limits.slow_callback)
+			loop_callback_edge(loop, now);
+		loop_callback_slow(loop, now, tail, NULL);
+	}
+	if (unlikely(span >= watch.limits.long_turn))
+		turn_slow(loop, now, span);
+	loop->is_open = false;
+	loop->edge = now;
+	loop->carry = span;
+	hist_add(&loop->slot->turn, span);
+	atomic_store_explicit(&loop->slot->turn_start, 0, memory_order_release);
+}
+
+/* The loop's own poll has returned, or the loop has started. Keeps errno. */
+_hidden_ void loop_turn_begin(struct loop *loop)
+{
+	struct slot *slot = loop->slot;
+	uint64_t now = clock_ticks(watch.clock_kind);
+	uint64_t slept = now - loop->edge;
+
+	if (likely(loop->edge)) {
+		atomic_store_explicit(&slot->idle,
+				      atomic_load_explicit(&slot->idle, memory_order_relaxed) +
+					      slept,
+				      memory_order_relaxed);
+		if (slept > watch.limits.sleepless)
+			loop->carry = 0;
+	}
+	loop->edge = now;
+	loop->turn_start = now;
+	loop->turn_callbacks = 0;
+	loop->turn_slow = 0;
+	loop->turn_reported = 0;
+	loop->turn_max = 0;
+	loop->depth = 0;
+	loop->is_in_call = false;
+	loop->is_open = true;
+	atomic_store_explicit(&slot->callback_start, now, memory_order_relaxed);
+	atomic_store_explicit(&slot->turn_seq,
+			      atomic_load_explicit(&slot->turn_seq, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->turn_start, now, memory_order_release);
+	watchdog_notice();
+}

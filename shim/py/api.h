@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What we use of the C API: declared here, found by dlsym, never linked */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct py_object PyObject;
+typedef struct py_tstate PyThreadState;
+
+typedef int (*audit_fn)(const char *event, PyObject *args, void *user);
+typedef PyObject *(*vectorcall_fn)(PyObject *callable, PyObject *const *args, size_t n_args,
+				   PyObject *names);
+typedef PyObject *(*method_o_fn)(PyObject *self, PyObject *argument);
+typedef PyObject *(*method_fast_fn)(PyObject *self, PyObject *const *args, ssize_t n_args,
+				    PyObject *names);
+
+/* CPython 3.8-3.15 Include/methodobject.h. */
+struct method_def {
+	const char *name;
+	void *function;
+	int flags;
+	const char *doc;
+};
+
+#define METHOD_O	  0x0008 /* METH_O */
+#define METHOD_FAST_NAMES 0x0082 /* METH_FASTCALL | METH_KEYWORDS */
+
+/* Required: in every CPython 3.8-3.15. */
+#define PY_FUNCTIONS(F)                                                   \
+	F(int, PySys_AddAuditHook, (audit_fn, void *))                    \
+	F(PyObject *, PyImport_GetModuleDict, (void))                     \
+	F(PyObject *, PyDict_GetItemString, (PyObject *, const char *))   \
+	F(PyObject *, PyObject_GetAttrString, (PyObject *, const char *)) \
+	F(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))  \
+	F(PyObject *, PyObject_CallObject, (PyObject *, PyObject *))      \
+	F(PyObject *, PyUnicode_FromString, (const char *))               \
+	F(PyObject *, PyErr_Occurred, (void))                             \
+	F(void, PyErr_Clear, (void))                                      \
+	F(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))     \
+	F(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))      \
+	F(void, Py_DecRef, (PyObject *))                                  \
+	F(long, PyLong_AsLong, (PyObject *))                              \
+	F(int, PyObject_AsFileDescriptor, (PyObject *))                   \
+	F(PyThreadState *, PyThreadState_Get, (void))                     \
+	F(PyThreadState *, PyGILState_GetThisThreadState, (void))         \
+	F(void *, PyCFunction_GetFunction, (PyObject *))                  \
+	F(PyObject *, PyCFunction_GetSelf, (PyObject *))                  \
+	F(PyObject *, PyMethod_Function, (PyObject *))                    \
+	F(PyObject *, PyFunction_GetCode, (PyObject *))                   \
+	F(int, PyContext_Enter, (PyObject *))                             \
+	F(int, PyContext_Exit, (PyObject *))
+
+/* Optional: not in every version. */
+#define PY_OPTIONAL(F)                                                                  \
+	F(void, PyFunction_SetVectorcall, (PyObject *, vectorcall_fn)) /* 3.12 */       \
+	F(PyThreadState *, _PyThreadState_UncheckedGet, (void))	       /* until 3.12 */ \
+	F(PyThreadState *, PyThreadState_GetUnchecked, (void))	       /* from 3.13 */
+
+#define PY_DATA(F)            \
+	F(_Py_NoneStruct)     \
+	F(PyContext_Type)     \
+	F(PyCFunction_Type)   \
+	F(PyMethodDescr_Type) \
+	F(PyMethod_Type)      \
+	F(PyFunction_Type)
+
+struct py {
+#define PY_MEMBER(type, name, args) type(*name) args;
+	PY_FUNCTIONS(PY_MEMBER)
+	PY_OPTIONAL(PY_MEMBER)
+#undef PY_MEMBER
+#define PY_MEMBER(name) void *name;
+	PY_DATA(PY_MEMBER)
+#undef PY_MEMBER
+};
+
+extern struct py py;
+
+bool py_resolve(void);
+PyObject *py_get(PyObject *object, const char *name);
+PyObject *py_type(PyObject *object);
+const char *py_type_name(PyObject *object);
+PyObject *py_module(const char *name);
+bool py_patch_method(struct method_def *method, void *function, void **ret_before);

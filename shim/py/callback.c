@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Callback: where one callback of a loop ends and the next begins
+ *
+ * asyncio runs each callback by Context.run(). The C function behind that method is exchanged in
+ * the type's static method table: the method, its frames, its tracebacks and a patched
+ * Handle._run() stay as they are. Only the outermost call on a thread with an open turn is an edge.
+ *
+ * uvloop calls PyContext_Enter() and PyContext_Exit() itself; its imports of the two are led here.
+ * Pairs can be nested: the ready queue is run inside the idle handle's own pair. The end of each
+ * inner pair is an edge. So is the end of an outer one, unless it only closes what inner ones have
+ * already told: that saves the fourth clock read of a turn.
+ */
+#include <string.h>
+
+#include "loop.h"
+#include "patch.h"
+#include "py/callback.h"
+#include "py/callee.h"
+
+/* CPython 3.8-3.15 Include/cpython/descrobject.h: PyMethodDescrObject.d_method. */
+#define METHOD_DESCRIPTOR_DEF_OFFSET 40
+
+static method_fast_fn context_run;
+
+static _cold_ void callback_slow(struct loop *loop, uint64_t span, PyObject *callable)
+{
+	struct callee callee;
+	bool is_known =
+		callable && span >= watch.limits.blocking_call && callee_of(callable, &callee);
+
+	loop_callback_slow(loop, loop->edge, span, is_known ? &callee : NULL);
+}
+
+static inline void callback_ended(struct loop *loop, PyObject *callable)
+{
+	uint64_t span = loop_callback_edge(loop, clock_ticks(watch.clock_kind));
+
+	if (unlikely(loop_callback_is_slow(loop, span)))
+		callback_slow(loop, span, callable);
+}
+
+static PyObject *on_context_run(PyObject *self, PyObject *const *args, ssize_t n_args,
+				PyObject *names)
+{
+	struct loop *loop = thread_loop;
+	PyObject *result;
+
+	if (unlikely(!loop) || !loop->is_open || loop->depth ||
+	    loop->framework != FRAMEWORK_ASYNCIO)
+		return context_run(self, args, n_args, names);
+	loop->depth = 1;
+	result = context_run(self, args, n_args, names);
+	/* The callback may have stopped the loop, or run another turn of it. */
+	if (likely(thread_loop == loop && loop->is_open))
+		callback_ended(loop, n_args > 0 ? args[0] : NULL);
+	loop->depth = 0;
+	return result;
+}
+
+/* Needs the GIL, no exception set. */
+_hidden_ void callback_install(void)
+{
+	PyObject *run = py.PyObject_GetAttrString(py.PyContext_Type, "run");
+	struct method_def *method;
+	bool is_as_expected;
+
+	if (!run) {
+		py.PyErr_Clear();
+		watch_lost(LOSS_HOOK_REFUSED);
+		return;
+	}
+	method = *(struct method_def **)((char *)run + METHOD_DESCRIPTOR_DEF_OFFSET);
+	is_as_expected = py_type(run) == py.PyMethodDescr_Type && !strcmp(method->name, "run") &&
+			 method->flags == METHOD_FAST_NAMES;
+	if (!is_as_expected ||
+	    !py_patch_method(method, (void *)on_context_run, (void **)&context_run))
+		watch_lost(LOSS_HOOK_REFUSED);
+	py.Py_DecRef(run);
+}
+
+static int on_context_enter(PyObject *context)
+{
+	struct loop *loop = thread_loop;
+	int r = py.PyContext_Enter(context);
+
+	if (likely(loop) && loop->is_open && !r)
+		loop->depth++;
+	return r;
+}
+
+static int on_context_exit(PyObject *context)
+{
+	struct loop *loop = thread_loop;
+	int r = py.PyContext_Exit(context);
+
+	if (unlikely(!loop) || !loop->is_open || !loop->depth)
+		return r;
+	loop->depth--;
+	if (loop->depth) {
+		loop->has_inner = true;
+		callback_ended(loop, NULL);
+	} else if (loop->has_inner) {
+		loop->has_inner = false;
+	} else {
+		callback_ended(loop, NULL);
+	}
+	return r;
+}
+
+/* The C function of one of the loop's own methods: an address inside uvloop's module. */
+static const void *uvloop_code(PyObject *loop)
+{
+	PyObject *type = py_type(loop), *found;
+	const void *code = NULL;
+
+	found = py.PyObject_GetAttrString(type, "_get_backend_id");
+	if (found && py_type(found) == py.PyMethodDescr_Type)
+		code = (*(struct method_def **)((char *)found + METHOD_DESCRIPTOR_DEF_OFFSET))
+			       ->function;
+	py.PyErr_Clear();
+	if (found)
+		py.Py_DecRef(found);
+	return code;
+}
+
+/* loop is one of uvloop's. Needs the GIL; does its work once. */
+_hidden_ void callback_install_uvloop(PyObject *loop)
+{
+	static bool is_tried, is_in;
+	void *unused;
+	const void *code;
+
+	if (is_tried)
+		goto out;
+	is_tried = true;
+	code = uvloop_code(loop);
+	is_in = code && patch_import(code, "PyContext_Enter", (void *)on_context_enter, &unused) &&
+		patch_import(code, "PyContext_Exit", (void *)on_context_exit, &unused);
+out:
+	if (is_in)
+		watch_detects(DETECTOR_CALLBACKS);
+	else
+		watch_lost(LOSS_CALLBACKS_UNTIMED);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Callee: the code a callback runs, by name
+ *
+ * What a loop calls is a function, a bound method, a functools.partial of either, or a step of a
+ * task: then the code is that of the task's coroutine. Anything else has no Python code to name.
+ * Called with the GIL held, for callbacks that were slow.
+ */
+#include <string.h>
+
+#include "intern.h"
+#include "py/callee.h"
+
+/* partial(partial(method)): enough for anything written by hand. */
+#define CALLEE_MAX_LAYERS 8
+
+static bool callee_describe(PyObject *code, struct callee *ret_callee)
+{
+	struct pyframe_text text;
+
+	if (!code || !watch.is_frames_ok ||
+	    pyframe_describe_code(&watch.pyframe, &watch.remote, (uint64_t)(uintptr_t)code, &text))
+		return false;
+	*ret_callee = (struct callee){
+		.file_str = intern(text.file, text.file_len),
+		.function_str = intern(text.function, text.function_len),
+		.first_line = text.first_line,
+	};
+	return true;
+}
+
+/* The code of a coroutine object, or of a generator that serves as one. */
+_hidden_ bool callee_of_coroutine(PyObject *coroutine, struct callee *ret_callee)
+{
+	PyObject *code = py_get(coroutine, "cr_code");
+	bool is_known;
+
+	if (!code)
+		code = py_get(coroutine, "gi_code");
+	if (!code)
+		return false;
+	is_known = callee_describe(code, ret_callee);
+	py.Py_DecRef(code);
+	return is_known;
+}
+
+/* The task behind a step or wake-up, both builtins bound to it: its coroutine, a new reference. */
+static PyObject *task_coroutine(PyObject *callable)
+{
+	PyObject *task = py_get(callable, "__self__");
+	PyObject *coroutine = task ? py_get(task, "_coro") : NULL;
+
+	if (task)
+		py.Py_DecRef(task);
+	return coroutine;
+}
+
+static bool callee_of_task(PyObject *callable, struct callee *ret_callee)
+{
+	PyObject *coroutine = task_coroutine(callable);
+	bool is_known = coroutine && callee_of_coroutine(coroutine, ret_callee);
+
+	if (coroutine)
+		py.Py_DecRef(coroutine);
+	return is_known;
+}
+
+/* Return: whether the callable's code is known. Sets no exception. */
+_hidden_ bool callee_of(PyObject *callable, struct callee *ret_callee)
+{
+	for (unsigned int layer = 0; layer < CALLEE_MAX_LAYERS; layer++) {
+		if (py_type(callable) == py.PyFunction_Type)
+			return callee_describe(py.PyFunction_GetCode(callable), ret_callee);
+		if (py_type(callable) == py.PyMethod_Type) {
+			callable = py.PyMethod_Function(callable);
+		} else if (!strcmp(py_type_name(callable), "functools.partial")) {
+			PyObject *inner = py_get(callable, "func");
+
+			if (!inner)
+				return false;
+			/* The partial holds it for as long as we look. */
+			py.Py_DecRef(inner);
+			callable = inner;
+		} else {
+			return callee_of_task(callable, ret_callee);
+		}
+	}
+	return false;
+}

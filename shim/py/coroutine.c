@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Coroutine: made, and dropped without having run
+ *
+ * The finaliser of such a coroutine calls warnings._warn_unawaited_coroutine(), whatever the
+ * warning filters say, while the code that dropped it is on the stack. That Python function stays
+ * where it is; only the entry by which C code calls it (vectorcall) is exchanged, so identity,
+ * signature and the warning's own stack level do not change. Python code that calls it on 3.11
+ * would pass us by, but nobody does: it is the interpreter's own.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "emit.h"
+#include "intern.h"
+#include "py/callee.h"
+#include "py/coroutine.h"
+
+/* PyTypeObject.tp_vectorcall_offset, CPython 3.8-3.15 Include/cpython/object.h. */
+#define TYPE_VECTORCALL_OFFSET 56
+#define TYPE_BASICSIZE_OFFSET  32
+/* PY_VECTORCALL_ARGUMENTS_OFFSET: the flag in the number of arguments. */
+#define VECTORCALL_N_ARGS(n) ((n) & ~((size_t)1 << (8 * sizeof(size_t) - 1)))
+
+static vectorcall_fn warn_unawaited;
+
+static uint32_t coroutine_name(PyObject *coroutine)
+{
+	PyObject *name = py_get(coroutine, "__qualname__");
+	char text[PYFRAME_MAX_NAME];
+	int length = -1;
+
+	if (name && watch.is_frames_ok)
+		length = pyframe_unicode(&watch.pyframe, &watch.remote, (uint64_t)(uintptr_t)name,
+					 text, sizeof(text));
+	if (name)
+		py.Py_DecRef(name);
+	return length > 0 ? intern(text, (size_t)length) : ARENA_NONE;
+}
+
+static void dropped(PyObject *coroutine)
+{
+	struct callee callee = {0};
+	uint64_t tstate_raddr = (uint64_t)(uintptr_t)py.PyThreadState_Get();
+
+	/* A coroutine may be dropped before any loop has run: asyncio.run() was forgotten too. */
+	if (!watch_open() || !watch_frames_ready(tstate_raddr))
+		return;
+	callee_of_coroutine(coroutine, &callee);
+	emit_dropped(&callee, coroutine_name(coroutine), tstate_raddr);
+}
+
+static PyObject *on_warn_unawaited(PyObject *callable, PyObject *const *args, size_t n_args,
+				   PyObject *names)
+{
+	PyObject *type, *value, *traceback;
+	int saved_errno = errno;
+
+	py.PyErr_Fetch(&type, &value, &traceback);
+	if (VECTORCALL_N_ARGS(n_args) >= 1)
+		dropped(args[0]);
+	py.PyErr_Restore(type, value, traceback);
+	errno = saved_errno;
+	return warn_unawaited(callable, args, n_args, names);
+}
+
+static bool function_set_vectorcall(PyObject *function, vectorcall_fn entry)
+{
+	ssize_t offset = *(ssize_t *)((char *)py.PyFunction_Type + TYPE_VECTORCALL_OFFSET);
+	ssize_t size_bytes = *(ssize_t *)((char *)py.PyFunction_Type + TYPE_BASICSIZE_OFFSET);
+	vectorcall_fn *field;
+
+	if (offset <= 0 || offset > size_bytes - (ssize_t)sizeof(*field) || offset % 8)
+		return false;
+	field = (vectorcall_fn *)((char *)function + offset);
+	warn_unawaited = *field;
+	if (!warn_unawaited)
+		return false;
+	if (py.PyFunction_SetVectorcall)
+		py.PyFunction_SetVectorcall(function, entry);
+	else
+		*field = entry;
+	return *field == entry;
+}
+
+/* Needs the GIL, no exception set. */
+_hidden_ void coroutine_install(PyObject *warnings_module)
+{
+	PyObject *function =
+		py.PyObject_GetAttrString(warnings_module, "_warn_unawaited_coroutine");
+
+	if (!function) {
+		py.PyErr_Clear();
+		watch_lost(LOSS_HOOK_REFUSED);
+		return;
+	}
+	if (py_type(function) != py.PyFunction_Type ||
+	    !function_set_vectorcall(function, on_warn_unawaited))
+		watch_lost(LOSS_HOOK_REFUSED);
+	py.Py_DecRef(function);
+}

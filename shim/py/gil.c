@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether the calling thread holds the GIL
+ *
+ * Until 3.11 the interpreter knows one current thread state, that of the GIL's holder; from 3.12 on
+ * each thread knows its own, NULL while it is detached. On both the thread that holds the GIL is
+ * the one whose current state is its own. Neither function needs the GIL.
+ */
+#include "base/defs.h"
+#include "py/api.h"
+#include "py/gil.h"
+#include "wire/record.h"
+
+/* As flags of a record: held, and whether that could be known. */
+_hidden_ uint16_t gil_record_flags(void)
+{
+	PyThreadState *(*current)(void) = py.PyThreadState_GetUnchecked
+						  ? py.PyThreadState_GetUnchecked
+						  : py._PyThreadState_UncheckedGet;
+	PyThreadState *own;
+
+	if (!current || !py.PyGILState_GetThisThreadState)
+		return 0;
+	own = py.PyGILState_GetThisThreadState();
+	if (own && current() == own)
+		return RECORD_FLAG_GIL_KNOWN | RECORD_FLAG_GIL_HELD;
+	return RECORD_FLAG_GIL_KNOWN;
+}

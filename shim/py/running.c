@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Running: a framework says which loop runs on this thread
+ *
+ * asyncio, uvloop and whatever is built on them call _asyncio._set_running_loop() when a loop
+ * starts (the loop) and stops (None). The function stays what it is; the C function behind it is
+ * exchanged in its static method table, so it does not matter who has imported it before. What the
+ * loop sleeps on is asked of the loop: asyncio's selector, uvloop's _get_backend_id().
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "uplink.h"
+#include "loop.h"
+#include "py/callback.h"
+#include "py/running.h"
+
+/* CPython 3.8-3.15 Include/cpython/methodobject.h: PyCFunctionObject.m_ml behind the header. */
+#define CFUNCTION_DEF_OFFSET 16
+
+static method_o_fn set_running_loop;
+
+static int asyncio_epoll_fd(PyObject *loop)
+{
+	PyObject *selector = py_get(loop, "_selector");
+	PyObject *epoll = selector ? py_get(selector, "_selector") : NULL;
+	int fd = -1;
+
+	/* Another selector (poll, select) has no descriptor of its own. */
+	if (epoll && !strcmp(py_type_name(epoll), "select.epoll"))
+		fd = py.PyObject_AsFileDescriptor(epoll);
+	py.PyErr_Clear();
+	if (epoll)
+		py.Py_DecRef(epoll);
+	if (selector)
+		py.Py_DecRef(selector);
+	return fd;
+}
+
+static int uvloop_epoll_fd(PyObject *backend_method)
+{
+	PyObject *id = py.PyObject_CallObject(backend_method, NULL);
+	long fd = id ? py.PyLong_AsLong(id) : -1;
+
+	py.PyErr_Clear();
+	if (id)
+		py.Py_DecRef(id);
+	return (int)fd;
+}
+
+static uint64_t current_tstate(void)
+{
+	uint64_t tstate_raddr = (uint64_t)(uintptr_t)py.PyThreadState_Get();
+
+	return watch_frames_ready(tstate_raddr) ? tstate_raddr : 0;
+}
+
+static void started(PyObject *loop)
+{
+	PyObject *backend = py_get(loop, "_get_backend_id");
+	int epoll_fd = backend ? uvloop_epoll_fd(backend) : asyncio_epoll_fd(loop);
+
+	if (epoll_fd < 0)
+		watch_lost(LOSS_LOOP_UNKNOWN);
+	else if (loop_start(backend ? FRAMEWORK_UVLOOP : FRAMEWORK_ASYNCIO, epoll_fd,
+			    current_tstate()))
+		watch_detects(DETECTOR_TURNS | DETECTOR_CALLS);
+	if (backend && epoll_fd >= 0)
+		callback_install_uvloop(loop);
+	if (backend)
+		py.Py_DecRef(backend);
+}
+
+static PyObject *on_set_running_loop(PyObject *module, PyObject *loop)
+{
+	PyObject *result = set_running_loop(module, loop);
+	int saved_errno = errno;
+
+	if (!result)
+		return NULL;
+	if (loop == py._Py_NoneStruct)
+		loop_stop();
+	else if (watch_open())
+		started(loop);
+	errno = saved_errno;
+	return result;
+}
+
+/*
+ * Needs the GIL, no exception set. Return: false when the module is not fully there yet.
+ */
+_hidden_ bool running_install(PyObject *asyncio_module)
+{
+	PyObject *function = py.PyObject_GetAttrString(asyncio_module, "_set_running_loop");
+	struct method_def *method;
+	bool is_as_expected;
+
+	if (!function) {
+		py.PyErr_Clear();
+		return false;
+	}
+	method = *(struct method_def **)((char *)function + CFUNCTION_DEF_OFFSET);
+	is_as_expected = py_type(function) == py.PyCFunction_Type &&
+			 method->function == py.PyCFunction_GetFunction(function) &&
+			 method->flags == METHOD_O;
+	if (!is_as_expected ||
+	    !py_patch_method(method, (void *)on_set_running_loop, (void **)&set_running_loop))
+		watch_lost(LOSS_HOOK_REFUSED);
+	py.Py_DecRef(function);
+	return true;
+}

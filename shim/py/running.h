@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Running: a framework says which loop runs on this thread */
+#pragma once
+
+#include <stdbool.h>
+
+#include "py/api.h"
+
+bool running_install(PyObject *asyncio_module);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The watched process as a whole: its region, limits, clock, and what it could not see */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "pyframe/pyframe.h"
+#include "real.h"
+#include "wire/options.h"
+#include "wire/region.h"
+
+/* Limits in ticks of the clock in force. */
+struct limits {
+	uint64_t slow_callback;
+	uint64_t long_turn;
+	uint64_t blocking_call;
+	uint64_t call_floor; /* shorter calls are not looked at */
+	uint64_t sleepless;  /* a poll shorter than this did not sleep */
+};
+
+struct watch {
+	_Atomic bool is_open; /* the region is there; set last, cleared first */
+	bool is_python;	      /* the program has an interpreter in it */
+	bool is_frames_ok;    /* pyframe reads this interpreter right */
+	bool is_frames_tried;
+	pid_t pid;
+	enum clock_kind clock_kind;
+	struct clock_scale scale;
+	struct options options;
+	struct limits limits;
+	struct region region;
+	struct fd_mark region_mark; /* the memfd */
+	uint32_t call_str[HOOK_N];  /* hook_names in the arena */
+	struct pyframe pyframe;
+	struct mem self;   /* the calling thread's own frames: plain loads */
+	struct mem remote; /* any memory of this process, unreadable ones included */
+};
+
+extern struct watch watch;
+
+bool watch_open(void);
+void watch_forget(void);
+void watch_refine_clock(void);
+void watch_lost(enum loss loss);
+void watch_detects(enum detector detector);
+bool watch_frames_ready(uint64_t tstate_raddr);
+void watch_exited(int status);
+
+static inline bool watch_is_open(void)
+{
+	return atomic_load_explicit(&watch.is_open, memory_order_acquire);
+}
