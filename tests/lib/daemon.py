@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Daemon: loophoundd at its well-known socket, in a /run of the test's own.
+
+`private_run()` gives this test process, and all it starts, an empty /run (a mount namespace of its
+own), so that the well-known socket is nobody else's.
+"""
+import ctypes
+import json
+import os
+import signal
+import subprocess
+
+from . import load, paths, runner, watch
+from .report import Report
+
+CLONE_NEWNS = 0x00020000
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
+
+
+def private_run():
+    if os.geteuid() != 0:
+        runner.skip("only root can give a test a /run of its own")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0:
+        runner.skip(f"no mount namespace here: {os.strerror(ctypes.get_errno())}")
+    # What is mounted here is not to be seen outside. In a chroot whose / is not a mount point
+    # this is done from the real root of the namespace.
+    if libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+        command = ["nsenter", "--mount=/proc/self/ns/mnt", "/bin/mount", "--make-rprivate", "/"]
+        if subprocess.run(command).returncode != 0:
+            runner.skip("mounts cannot be made private here")
+    if libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, None) != 0:
+        runner.skip(f"no tmpfs on /run here: {os.strerror(ctypes.get_errno())}")
+
+
+def ask(*arguments):
+    """Runs a verb that prints JSON; returns it."""
+    outcome = watch.run([paths.LOOPHOUND, *arguments])
+    assert outcome.status == 0, outcome.text()
+    return json.loads(outcome.stdout)
+
+
+def watched_pids():
+    """The processes that the daemon has now; empty when there is no daemon."""
+    outcome = watch.run([paths.LOOPHOUND, "status", "--json"])
+    if outcome.status != 0:
+        return set()
+    return {process["pid"] for process in json.loads(outcome.stdout)["processes"]}
+
+
+def report():
+    return Report(ask("report", "--json"))
+
+
+class Daemon:
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [paths.LOOPHOUNDD], stdin=subprocess.DEVNULL, env=watch.clean_env(), process_group=0,
+        )
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def kill(self):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def await_pids(self, pids, seconds, what):
+        load.wait_for(
+            lambda: set(pids) <= watched_pids(), seconds,
+            f"{what}: wanted {sorted(pids)}, has {sorted(watched_pids())}",
+        )
