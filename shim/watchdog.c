@@ -323,9 +323,12 @@ static uint64_t sample_next(struct attention *attention, const struct look *look
 			     look->turn_start + watch.limits.long_turn};
 	uint64_t next;
 
-	if (now - look->turn_start > ticks_of(SAMPLE_SLOWER_AFTER_NS))
+	/* A call that waits stands where it stood; only that it still does is news. */
+	if (look->call_start || now - look->turn_start > ticks_of(SAMPLE_SLOWER_AFTER_NS))
 		attention->step_ns = MIN(attention->step_ns * 2, SAMPLE_MAX_STEP_NS);
 	next = now + ticks_of(attention->step_ns);
+	if (look->call_start)
+		return next;
 	for (unsigned int i = 0; i < ARRAY_LEN(limits); i++)
 		if (limits[i] > now && limits[i] < next)
 			next = limits[i];
@@ -338,9 +341,23 @@ static void attention_turn(struct attention *attention, const struct look *look)
 	if (attention->turn_seq != look->turn_seq) {
 		attention->next_sample = sample_first(look);
 		attention->step_ns = SAMPLE_STEP_NS;
+		attention->call_sampled = 0;
 	}
 	attention->turn_seq = look->turn_seq;
 	attention->callback_seq = look->callback_seq;
+}
+
+/* A call past its limit, or the end of one: what follows is sampled from anew. */
+static void attention_call(struct attention *attention, const struct look *look, uint64_t now)
+{
+	bool is_new = call_is_over(look, now) && attention->call_sampled != look->call_start;
+	bool is_past = !look->call_start && attention->call_sampled;
+
+	if (!is_new && !is_past)
+		return;
+	attention->call_sampled = look->call_start;
+	attention->next_sample = now;
+	attention->step_ns = SAMPLE_STEP_NS;
 }
 
 /* One loop. Return: when to look again at the latest, in ticks. */
@@ -351,10 +368,7 @@ static uint64_t watchdog_examine(struct loop *loop, const struct look *look, uin
 
 	schedstat_open(attention, loop->tid);
 	attention_turn(attention, look);
-	if (call_is_over(look, now) && attention->call_sampled != look->call_start) {
-		attention->call_sampled = look->call_start;
-		attention->next_sample = now;
-	}
+	attention_call(attention, look, now);
 	if (now >= attention->next_sample) {
 		sample_take(loop, look, now);
 		attention->next_sample = sample_next(attention, look, now);

@@ -11,6 +11,7 @@
  * inner pair is an edge. So is the end of an outer one, unless it only closes what inner ones have
  * already told: that saves the fourth clock read of a turn.
  */
+#include <dlfcn.h>
 #include <string.h>
 
 #include "loop.h"
@@ -20,6 +21,10 @@
 
 /* CPython 3.8-3.15 Include/cpython/descrobject.h: PyMethodDescrObject.d_method. */
 #define METHOD_DESCRIPTOR_DEF_OFFSET 40
+
+/* PyTypeObject, CPython 3.8-3.15 Include/cpython/object.h. */
+#define TYPE_DEALLOC_OFFSET 48
+#define TYPE_BASE_OFFSET    256
 
 static method_fast_fn context_run;
 
@@ -108,20 +113,28 @@ static int on_context_exit(PyObject *context)
 	return r;
 }
 
-/* The C function of one of the loop's own methods: an address inside uvloop's module. */
+static const void *object_base(const void *address)
+{
+	Dl_info found;
+
+	return dladdr(address, &found) ? found.dli_fbase : NULL;
+}
+
+/*
+ * An address inside uvloop's module: the deallocator of the first of the loop's types that is not
+ * the interpreter's own. Its methods are of no use here, since Cython 3 wraps them.
+ */
 static const void *uvloop_code(PyObject *loop)
 {
-	PyObject *type = py_type(loop), *found;
-	const void *code = NULL;
+	const void *python = object_base((const void *)py.PyContext_Enter);
 
-	found = py.PyObject_GetAttrString(type, "_get_backend_id");
-	if (found && py_type(found) == py.PyMethodDescr_Type)
-		code = (*(struct method_def **)((char *)found + METHOD_DESCRIPTOR_DEF_OFFSET))
-			       ->function;
-	py.PyErr_Clear();
-	if (found)
-		py.Py_DecRef(found);
-	return code;
+	for (char *type = (char *)py_type(loop); type; type = *(char **)(type + TYPE_BASE_OFFSET)) {
+		const void *code = *(void **)(type + TYPE_DEALLOC_OFFSET);
+
+		if (code && object_base(code) != python)
+			return code;
+	}
+	return NULL;
 }
 
 /* loop is one of uvloop's. Needs the GIL; does its work once. */
