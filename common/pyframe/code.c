@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Code objects: their file, function and lines, and those of coroutines
+ *
+ * Only the addresses of a stack are read while it lasts; this comes later, from the same thread
+ * or from the daemon, and costs some microseconds a frame. The file name, names and line table of
+ * a code object never change and live as long as it does. That it does still live is for the
+ * caller to know: a frame of the own thread holds it; for another thread's, the type is checked
+ * again here, and a code object freed meanwhile most likely fails it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "pyframe/linetable.h"
+#include "pyframe/pyframe.h"
+
+/* A table of a megabyte is a module of some 200,000 lines; beyond, it is garbage. */
+#define LINETABLE_MAX_BYTES (UINT64_C(1) << 20)
+/* One read for nearly every function, and little enough for a small stack. */
+#define LINETABLE_PIECE_BYTES 512
+
+struct code_fields {
+	uint64_t filename_raddr;
+	uint64_t function_raddr;
+	uint64_t linetable_raddr;
+	int32_t first_line;
+};
+
+static uint64_t code_word(const uint8_t *bytes, uint32_t offset)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes + offset, sizeof(word));
+	return word;
+}
+
+static int code_read(const struct pyframe *p, const struct mem *mem, uint64_t code_raddr,
+		     struct code_fields *ret_fields)
+{
+	const struct pyframe_layout *l = &p->layout;
+	uint8_t bytes[LAYOUT_MAX_CODE_BYTES];
+	int32_t first_line;
+	int r;
+
+	r = mem_read(mem, code_raddr, bytes, l->code_span_bytes);
+	if (r < 0)
+		return r;
+	if (p->code_type_raddr && code_word(bytes, l->object_type) != p->code_type_raddr)
+		return -EINVAL;
+	memcpy(&first_line, bytes + l->code_firstlineno, sizeof(first_line));
+	*ret_fields = (struct code_fields){
+		.filename_raddr = code_word(bytes, l->code_filename),
+		.function_raddr =
+			code_word(bytes, l->code_qualname ? l->code_qualname : l->code_name),
+		.linetable_raddr = code_word(bytes, l->code_linetable),
+		.first_line = MAX(first_line, 0),
+	};
+	return 0;
+}
+
+/* Return: the line, 0 when there is none or it cannot be read. */
+static int32_t code_line(const struct pyframe *p, const struct mem *mem,
+			 const struct code_fields *code, uint64_t lasti)
+{
+	const struct pyframe_layout *l = &p->layout;
+	uint64_t at_raddr = code->linetable_raddr + l->bytes_value, n_left;
+	uint8_t piece[LINETABLE_PIECE_BYTES];
+	struct linetable table;
+	size_t n;
+
+	if (lasti == PYFRAME_LASTI_NONE)
+		return code->first_line;
+	if (mem_read(mem, code->linetable_raddr + l->bytes_size, &n_left, sizeof(n_left)) < 0 ||
+	    n_left > LINETABLE_MAX_BYTES)
+		return 0;
+	linetable_init(l->linetable_kind, code->first_line, lasti, &table);
+	for (; n_left; n_left -= n, at_raddr += n) {
+		n = MIN(n_left, sizeof(piece));
+		if (mem_read(mem, at_raddr, piece, n) < 0)
+			return 0;
+		if (linetable_feed(&table, piece, n))
+			break;
+	}
+	return linetable_line(&table);
+}
+
+/**
+ * pyframe_describe() - Names and line of one frame
+ *
+ * A line that cannot be read is 0; a name that cannot be read is an error.
+ *
+ * Return: 0, or -errno: -EINVAL when it is not a code object (any more).
+ */
+int pyframe_describe(const struct pyframe *p, const struct mem *mem,
+		     const struct pyframe_addr *frame, struct pyframe_text *ret_text)
+{
+	struct pyframe_text text;
+	struct code_fields code;
+	int r;
+
+	r = code_read(p, mem, frame->code_raddr, &code);
+	if (r < 0)
+		return r;
+	r = pyframe_unicode(p, mem, code.filename_raddr, text.file, sizeof(text.file));
+	if (r < 0)
+		return r;
+	text.file_len = (uint16_t)r;
+	r = pyframe_unicode(p, mem, code.function_raddr, text.function, sizeof(text.function));
+	if (r < 0)
+		return r;
+	text.function_len = (uint16_t)r;
+	text.first_line = code.first_line;
+	text.line = code_line(p, mem, &code, frame->lasti);
+	*ret_text = text;
+	return 0;
+}
+
+int pyframe_describe_code(const struct pyframe *p, const struct mem *mem, uint64_t code_raddr,
+			  struct pyframe_text *ret_text)
+{
+	const struct pyframe_addr frame = {.code_raddr = code_raddr, .lasti = PYFRAME_LASTI_NONE};
+
+	return pyframe_describe(p, mem, &frame, ret_text);
+}
+
+static int code_check(const struct pyframe *p, const struct mem *mem, uint64_t code_raddr)
+{
+	uint64_t type_raddr;
+	int r;
+
+	r = mem_read(mem, code_raddr + p->layout.object_type, &type_raddr, sizeof(type_raddr));
+	if (r < 0)
+		return r;
+	return p->code_type_raddr && type_raddr != p->code_type_raddr ? -EINVAL : 0;
+}
+
+/**
+ * pyframe_coroutine_code() - The code a coroutine, generator or async generator runs
+ *
+ * 3.8 to 3.11 keep it in the object; later it is that of the frame inside, which keeps it also
+ * when it has ended. coro_raddr must be one of these three: only the code's type is checked.
+ */
+int pyframe_coroutine_code(const struct pyframe *p, const struct mem *mem, uint64_t coro_raddr,
+			   uint64_t *ret_code_raddr)
+{
+	const struct pyframe_layout *l = &p->layout;
+	uint32_t offset = l->gen_code ? l->gen_code : l->gen_iframe + l->frame_executable;
+	uint64_t code_raddr;
+	int r;
+
+	r = mem_read(mem, coro_raddr + offset, &code_raddr, sizeof(code_raddr));
+	if (r < 0)
+		return r;
+	code_raddr &= ~(uint64_t)l->executable_mask;
+	r = code_check(p, mem, code_raddr);
+	if (r < 0)
+		return r;
+	*ret_code_raddr = code_raddr;
+	return 0;
+}
+
+/**
+ * pyframe_coroutine_name() - The qualified name of a coroutine, generator or async generator
+ *
+ * It has one on every version, while a code object has one since 3.11 only.
+ *
+ * Return: its length, or -errno.
+ */
+int pyframe_coroutine_name(const struct pyframe *p, const struct mem *mem, uint64_t coro_raddr,
+			   char *buf, size_t size_bytes)
+{
+	uint64_t name_raddr;
+	int r;
+
+	r = mem_read(mem, coro_raddr + p->layout.gen_name + 8, &name_raddr, sizeof(name_raddr));
+	if (r < 0)
+		return r;
+	return pyframe_unicode(p, mem, name_raddr, buf, size_bytes);
+}

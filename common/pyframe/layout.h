@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layout: where one CPython build keeps the fields a stack is read from */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mem;
+
+/* Oldest and newest 3.x that are known. */
+#define LAYOUT_MIN_MINOR 8
+#define LAYOUT_MAX_MINOR 15
+
+/*
+ * What is read of an object in one go, up to its last field of interest. The real ones end at 112
+ * (frame, 3.8), 168 (thread, 3.13) and 208 (code, 3.14); free-threaded ones a little later.
+ */
+#define LAYOUT_MAX_FRAME_BYTES	160
+#define LAYOUT_MAX_CODE_BYTES	320
+#define LAYOUT_MAX_THREAD_BYTES 512
+
+/* How the line table is encoded. */
+enum linetable_kind {
+	LINETABLE_LNOTAB = 1, /* 3.8, 3.9: co_lnotab */
+	LINETABLE_RANGES,     /* 3.10: pairs of a length and a line delta, PEP 626 */
+	LINETABLE_LOCATIONS,  /* 3.11 on: variable-length entries, PEP 657 */
+};
+
+/*
+ * All offsets are in bytes from the start of the object, all of them checked to lie inside the
+ * spans above before the struct is handed out. 0 where a field does not exist, unless said.
+ */
+struct pyframe_layout {
+	uint8_t minor;
+	bool is_free_threaded;
+	bool has_cframe;    /* 3.11, 3.12: the thread points at a _PyCFrame, that at the frame */
+	uint8_t lasti_unit; /* 3.8-3.10: f_lasti counts these bytes; 0: there is a pointer */
+	uint8_t executable_mask;  /* bits of the code pointer that are a tag */
+	uint8_t owner_first_shim; /* this owner up to owner_last is no Python frame; 0: no owners */
+	uint8_t owner_last;	  /* above it, it is not a frame */
+	uint8_t calling_states; /* bit n: a frame that has called another may be in state n; 0: any
+				 */
+	uint8_t unicode_kind_shift; /* in the state word: kind, 3 bits, then compact, then ascii */
+	enum linetable_kind linetable_kind;
+
+	uint32_t runtime_interpreters_head;
+	uint32_t interp_next;
+	uint32_t interp_threads_head;
+
+	uint32_t thread_next;
+	uint32_t thread_interp;
+	uint32_t thread_id; /* pthread_t */
+	uint32_t thread_frame;
+	uint32_t cframe_frame; /* may be 0 where has_cframe */
+
+	uint32_t frame_previous;
+	uint32_t frame_executable;
+	uint32_t frame_instr;
+	uint32_t frame_owner;
+	uint32_t frame_state;	   /* 3.8-3.10: f_executing, f_state */
+	uint32_t frame_tlbc_index; /* free-threaded 3.14 on */
+
+	uint32_t code_filename;
+	uint32_t code_name;
+	uint32_t code_qualname;
+	uint32_t code_linetable;
+	uint32_t code_firstlineno;
+	uint32_t code_bytecode; /* co_code_adaptive */
+	uint32_t code_tlbc;	/* free-threaded 3.14 on */
+
+	uint32_t object_type;
+	uint32_t bytes_size;
+	uint32_t bytes_value;
+	uint32_t unicode_length;
+	uint32_t unicode_state;
+	uint32_t unicode_ascii_bytes;	/* sizeof(PyASCIIObject): ASCII text begins here */
+	uint32_t unicode_compact_bytes; /* sizeof(PyCompactUnicodeObject): other text begins here */
+
+	uint32_t gen_name; /* gi_qualname is the next pointer, on every version */
+	uint32_t gen_code; /* 3.8-3.11 */
+	uint32_t gen_iframe;
+
+	uint32_t frame_span_bytes;
+	uint32_t thread_span_bytes;
+	uint32_t code_span_bytes;
+};
+
+int layout_load(const struct mem *mem, uint64_t runtime_raddr, uint32_t version_hex,
+		struct pyframe_layout *ret_layout);

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory source: reads through the kernel
+ *
+ * process_vm_readv() turns a bad address into an error, also on the own process, which is what
+ * the watchdog thread needs: it looks at the frames of a thread that goes on running. Where the
+ * call is refused (seccomp, or a kernel without it), /proc/PID/mem gives the same bytes; it is
+ * opened for each read and closed again, so that no descriptor of ours stays in the process, and
+ * it only ever costs this much where the cheap way does not exist.
+ *
+ * This runs in the watched process, called from its hooks and its watchdog. The system calls are
+ * therefore made here and not by libc: libc's would change errno, would be cancellation points,
+ * and open(), pread() and close() are names the shim itself stands in for.
+ *
+ * Nothing is kept between two calls.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "pyframe/mem.h"
+
+/* "/proc/" + 10 digits + "/mem" + NUL is 21. */
+#define MEM_MAX_PATH 32
+
+/* Return: the result, or -errno, with errno untouched. */
+static long mem_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+#if defined(__x86_64__)
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+#elif defined(__aarch64__)
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc #0"
+			 : "+r"(x0)
+			 : "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5), "r"(x8)
+			 : "memory", "cc");
+	return x0;
+#else
+	int saved_errno = errno;
+	long ret = syscall(number, a, b, c, d, e, f);
+
+	if (ret < 0)
+		ret = -errno;
+	errno = saved_errno;
+	return ret;
+#endif
+}
+
+static long mem_vm_readv(pid_t pid, struct iovec *local, struct iovec *remote, size_t n_remote)
+{
+	return mem_syscall(SYS_process_vm_readv, pid, (long)local, 1, (long)remote, (long)n_remote,
+			   0);
+}
+
+/* What the kernel answers when the call as such is not to be had, as opposed to this address. */
+static bool mem_is_refused(long r)
+{
+	return r == -EPERM || r == -ENOSYS || r == -EACCES;
+}
+
+static void mem_proc_path(pid_t pid, char path[static MEM_MAX_PATH])
+{
+	char digits[16];
+	size_t n_digits = 0, len = 6;
+	unsigned int rest = pid > 0 ? (unsigned int)pid : 0;
+
+	memcpy(path, "/proc/", len);
+	do {
+		digits[n_digits++] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	while (n_digits)
+		path[len++] = digits[--n_digits];
+	memcpy(path + len, "/mem", sizeof("/mem"));
+}
+
+static int mem_read_proc(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes)
+{
+	char path[MEM_MAX_PATH];
+	long fd, r;
+
+	mem_proc_path(pid, path);
+	fd = mem_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	if (fd < 0)
+		return (int)fd;
+	r = mem_syscall(SYS_pread64, fd, (long)buf, (long)size_bytes, (long)raddr, 0, 0);
+	mem_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	if (r < 0)
+		return r == -EIO ? -EFAULT : (int)r;
+	return (size_t)r == size_bytes ? 0 : -EFAULT;
+}
+
+int mem_read_remote(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes)
+{
+	struct iovec local = {buf, size_bytes};
+	struct iovec remote = {(void *)(uintptr_t)raddr, size_bytes};
+	long r;
+
+	if (size_bytes == 0)
+		return 0;
+	r = mem_vm_readv(pid, &local, &remote, 1);
+	if (unlikely(mem_is_refused(r)))
+		return mem_read_proc(pid, raddr, buf, size_bytes);
+	if (r < 0)
+		return (int)r;
+	return (size_t)r == size_bytes ? 0 : -EFAULT;
+}
+
+static int mem_read_words_each(pid_t pid, const uint64_t *raddrs, uint64_t *words, size_t n_words,
+			       size_t *ret_n_read)
+{
+	size_t n_read = 0;
+
+	while (n_read < n_words &&
+	       mem_read_remote(pid, raddrs[n_read], &words[n_read], sizeof(*words)) == 0)
+		n_read++;
+	*ret_n_read = n_read;
+	return 0;
+}
+
+/**
+ * mem_read_words_remote() - Read words scattered over another address space, in one call
+ *
+ * A third of the cost of a call for each. Stops at the first word that cannot be read; how many
+ * came before it is ret_n_read.
+ *
+ * Return: 0, or -errno when nothing can be read of that process at all.
+ */
+int mem_read_words_remote(pid_t pid, const uint64_t *raddrs, uint64_t *words, size_t n_words,
+			  size_t *ret_n_read)
+{
+	struct iovec remote[MEM_MAX_WORDS];
+	struct iovec local;
+	long r;
+
+	if (n_words > MEM_MAX_WORDS)
+		return -EINVAL;
+	for (size_t i = 0; i < n_words; i++)
+		remote[i] = (struct iovec){(void *)(uintptr_t)raddrs[i], sizeof(*words)};
+	local = (struct iovec){words, n_words * sizeof(*words)};
+
+	r = mem_vm_readv(pid, &local, remote, n_words);
+	if (unlikely(mem_is_refused(r)))
+		return mem_read_words_each(pid, raddrs, words, n_words, ret_n_read);
+	if (r < 0 && r != -EFAULT)
+		return (int)r;
+	*ret_n_read = r < 0 ? 0 : (size_t)r / sizeof(*words);
+	return 0;
+}

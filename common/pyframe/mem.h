@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory source: the same read, of the own process by plain loads or of any process by the kernel
+ */
+#pragma once
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "base/defs.h"
+
+enum mem_kind {
+	MEM_SELF = 1, /* plain loads: only for memory the calling thread keeps alive itself */
+	MEM_REMOTE,   /* through the kernel: a bad address is an error, not a crash; pid may be our
+			 own */
+};
+
+struct mem {
+	enum mem_kind kind;
+	pid_t pid; /* MEM_REMOTE only */
+};
+
+/* More words than a stack has frames are never asked for at once. */
+#define MEM_MAX_WORDS 128
+
+int mem_read_remote(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes);
+int mem_read_words_remote(pid_t pid, const uint64_t *raddrs, uint64_t *words, size_t n_words,
+			  size_t *ret_n_read);
+
+/* Below this no user memory is mapped: a plain load of a small garbage address would crash. */
+#define MEM_MIN_RADDR UINT64_C(4096)
+
+/*
+ * Read size_bytes at raddr, all of them or none. SELF stays inline, since the walk of the own
+ * stack is a few of these per frame and the size is a constant at every hot caller.
+ * Return: 0, or -errno (-EFAULT: not readable); errno itself is left alone.
+ */
+static inline int mem_read(const struct mem *mem, uint64_t raddr, void *buf, size_t size_bytes)
+{
+	if (unlikely(mem->kind != MEM_SELF))
+		return mem_read_remote(mem->pid, raddr, buf, size_bytes);
+	if (unlikely(raddr < MEM_MIN_RADDR))
+		return -EFAULT;
+	memcpy(buf, (const void *)(uintptr_t)raddr, size_bytes);
+	return 0;
+}

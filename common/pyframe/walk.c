@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walk: from a thread to the code and instruction of each of its frames
+ *
+ * A walk takes addresses only, innermost first; names come later (code.c). Three chains exist:
+ * 3.8 to 3.10 link PyFrameObjects through f_back; 3.11 and 3.12 reach a _PyInterpreterFrame
+ * through the thread's _PyCFrame; from 3.13 on the thread points at it directly. From 3.12 on
+ * some frames stand for an entry from C and are passed over (owner, Include/internal/
+ * pycore_frame.h); 3.15 ends each chain with one of these.
+ *
+ * The own thread reads by plain loads: nobody else changes its chain, its frames hold their code
+ * objects, and it needs no GIL for that. Any other thread is read through the kernel, while it
+ * runs on. A frame is then the unit that is taken whole; the bytes before it in its page come in
+ * the same read, since the frame that called it nearly always lies right there (3.11 on), which
+ * saves most reads and makes the picture more of a moment. That frames belong together is found
+ * out by walking again (pyframe_walk_stable()).
+ *
+ * Nothing of what is read is believed: the number of steps is bounded, a cycle is noticed, an
+ * owner out of range ends the walk, and the type of every code object is compared. What was read
+ * before that is kept and the reason for the end with it.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "pyframe/pyframe.h"
+
+/* Each Python frame may come with one that is passed over. */
+#define WALK_MAX_STEPS (2 * PYFRAME_MAX_FRAMES + 16)
+/* Bytecode beyond this is garbage: the largest module is some megabytes. */
+#define WALK_MAX_CODE_BYTES (UINT64_C(64) << 20)
+/* What a remote read takes along from before the frame; small enough for a small stack. */
+#define WALK_WINDOW_BYTES 1024
+/* The smallest page of any machine: what lies in one page is mapped as a whole. */
+#define WALK_PAGE_BYTES 4096
+/* Two equal passes are needed; a thread that gives none in four is not standing still. */
+#define WALK_MAX_PASSES 4
+/* A pass that lost its way has said nothing and is made again, but not for ever. */
+#define WALK_MAX_TRIES 8
+
+/* enum _frameowner, Include/internal/pycore_frame.h, 3.11 on. */
+#define WALK_OWNER_GENERATOR 1
+
+struct walk {
+	const struct pyframe *p;
+	const struct mem *mem;
+	struct pyframe_stack *stack;
+	bool is_rooted;	       /* the outermost frame is of the kind that stands there */
+	uint64_t window_raddr; /* the window's own bytes are filled by a remote read only */
+	uint64_t window_bytes;
+	uint8_t window[WALK_WINDOW_BYTES];
+};
+
+struct walk_frame {
+	uint64_t previous_raddr;
+	uint64_t executable_raddr;
+	uint64_t instr; /* f_lasti where that is a number, sign-extended */
+	uint32_t tlbc_index;
+	uint8_t owner;
+	uint8_t state;
+};
+
+static uint64_t walk_word(const uint8_t *bytes, uint32_t offset)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes + offset, sizeof(word));
+	return word;
+}
+
+/* Frames are on word boundaries of the lower half of the address space. */
+static bool walk_is_address(uint64_t raddr)
+{
+	return raddr >= MEM_MIN_RADDR && raddr < UINT64_C(1) << 56 && raddr % 8 == 0;
+}
+
+/* Return: the bytes of the frame, or NULL; valid until the next call. */
+static const uint8_t *walk_load_frame(struct walk *w, uint64_t frame_raddr)
+{
+	uint64_t span = w->p->layout.frame_span_bytes, begin, end = frame_raddr + span;
+
+	if (!walk_is_address(frame_raddr))
+		return NULL;
+	if (w->mem->kind == MEM_SELF)
+		return (const uint8_t *)(uintptr_t)frame_raddr;
+	if (frame_raddr >= w->window_raddr && end <= w->window_raddr + w->window_bytes)
+		return w->window + (frame_raddr - w->window_raddr);
+
+	begin = frame_raddr - frame_raddr % WALK_PAGE_BYTES;
+	if (end - begin > sizeof(w->window))
+		begin = end - sizeof(w->window);
+	w->window_bytes = 0;
+	if (mem_read(w->mem, begin, w->window, end - begin) < 0)
+		return NULL;
+	w->window_raddr = begin;
+	w->window_bytes = end - begin;
+	return w->window + (frame_raddr - begin);
+}
+
+static void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
+			     struct walk_frame *ret_frame)
+{
+	int32_t lasti;
+
+	ret_frame->previous_raddr = walk_word(bytes, l->frame_previous);
+	ret_frame->executable_raddr =
+		walk_word(bytes, l->frame_executable) & ~(uint64_t)l->executable_mask;
+	ret_frame->owner = l->owner_first_shim ? bytes[l->frame_owner] : 0;
+	ret_frame->state = l->calling_states ? bytes[l->frame_state] : 0;
+	ret_frame->tlbc_index = 0;
+	if (l->frame_tlbc_index)
+		memcpy(&ret_frame->tlbc_index, bytes + l->frame_tlbc_index, 4);
+	if (l->lasti_unit) {
+		memcpy(&lasti, bytes + l->frame_instr, sizeof(lasti));
+		ret_frame->instr = (uint64_t)(int64_t)lasti;
+	} else {
+		ret_frame->instr = walk_word(bytes, l->frame_instr);
+	}
+}
+
+/* Free-threaded 3.14 on: each thread runs its own copy of the bytecode, listed in the code's
+ * _PyCodeArray: a count, then the copies; the first is the one in the code object. */
+static int walk_find_bytecode(const struct walk *w, const struct walk_frame *frame,
+			      uint64_t *ret_bytecode_raddr)
+{
+	const struct pyframe_layout *l = &w->p->layout;
+	uint64_t array_raddr, n_copies;
+
+	if (likely(!frame->tlbc_index)) {
+		*ret_bytecode_raddr = frame->executable_raddr + l->code_bytecode;
+		return 0;
+	}
+	if (mem_read(w->mem, frame->executable_raddr + l->code_tlbc, &array_raddr, 8) < 0 ||
+	    mem_read(w->mem, array_raddr, &n_copies, 8) < 0 || frame->tlbc_index >= n_copies)
+		return -EINVAL;
+	return mem_read(w->mem, array_raddr + 8 + UINT64_C(8) * frame->tlbc_index,
+			ret_bytecode_raddr, 8);
+}
+
+/* Return: 0, or an error where the instruction is not one of this code. */
+static int walk_find_lasti(const struct walk *w, const struct walk_frame *frame,
+			   uint64_t *ret_lasti)
+{
+	uint32_t unit = w->p->layout.lasti_unit;
+	uint64_t bytecode_raddr;
+	int64_t lasti;
+	int r;
+
+	if (unit) {
+		lasti = (int64_t)frame->instr * unit;
+	} else {
+		r = walk_find_bytecode(w, frame, &bytecode_raddr);
+		if (r < 0)
+			return r;
+		lasti = (int64_t)(frame->instr - bytecode_raddr);
+	}
+	/* A frame that has not begun stands one unit before its code: -1 or -2. */
+	if (lasti < -2 || lasti > (int64_t)WALK_MAX_CODE_BYTES)
+		return -EINVAL;
+	*ret_lasti = lasti < 0 ? PYFRAME_LASTI_NONE : (uint64_t)lasti;
+	return 0;
+}
+
+/* Return: true when the walk goes on. */
+static bool walk_take_frame(struct walk *w, const struct walk_frame *frame)
+{
+	struct pyframe_stack *stack = w->stack;
+	struct pyframe_addr addr = {.code_raddr = frame->executable_raddr};
+
+	if (stack->n_frames == PYFRAME_MAX_FRAMES) {
+		stack->end = PYFRAME_END_DEPTH;
+		return false;
+	}
+	if (!walk_is_address(addr.code_raddr) || walk_find_lasti(w, frame, &addr.lasti) < 0) {
+		stack->end = PYFRAME_END_INVALID;
+		return false;
+	}
+	stack->frames[stack->n_frames++] = addr;
+	return true;
+}
+
+static void walk_cut(struct pyframe_stack *stack, size_t n_frames, enum pyframe_end end)
+{
+	if (n_frames >= stack->n_frames)
+		return;
+	stack->n_frames = (uint32_t)n_frames;
+	stack->end = end;
+}
+
+/* Every frame must have a code object: the first that has none ends the stack. */
+static void walk_check_types(const struct pyframe *p, const struct mem *mem,
+			     struct pyframe_stack *stack)
+{
+	uint64_t raddrs[PYFRAME_MAX_FRAMES], types[PYFRAME_MAX_FRAMES];
+	size_t n_read = 0, i;
+
+	_Static_assert(PYFRAME_MAX_FRAMES <= MEM_MAX_WORDS, "one read takes all");
+	for (i = 0; i < stack->n_frames; i++)
+		raddrs[i] = stack->frames[i].code_raddr + p->layout.object_type;
+	if (mem_read_words_remote(mem->pid, raddrs, types, stack->n_frames, &n_read) < 0)
+		n_read = 0;
+	for (i = 0; i < n_read && types[i] == p->code_type_raddr; i++)
+		;
+	walk_cut(stack, i, i < n_read ? PYFRAME_END_INVALID : PYFRAME_END_UNREADABLE);
+}
+
+/* The same by plain loads. It comes after the chain was followed here too, so that a wrong chain
+ * is cut where it went wrong; the loads themselves are of memory the caller vouches for. */
+static void walk_check_types_self(const struct pyframe *p, struct pyframe_stack *stack)
+{
+	uint64_t type_raddr;
+	size_t i;
+
+	for (i = 0; i < stack->n_frames; i++) {
+		memcpy(&type_raddr,
+		       (const char *)(uintptr_t)stack->frames[i].code_raddr + p->layout.object_type,
+		       sizeof(type_raddr));
+		if (type_raddr != p->code_type_raddr)
+			break;
+	}
+	walk_cut(stack, i, PYFRAME_END_INVALID);
+}
+
+/*
+ * Whether a frame can be where the walk found it. Up to 3.10 frames that are free are linked by
+ * f_back too, with their code still in them: a walk that meets a frame while it is freed would
+ * go on into that list and see a whole stack of the past. No frame in there executes.
+ */
+static bool walk_is_plausible(const struct pyframe_layout *l, const struct walk_frame *frame,
+			      bool is_innermost)
+{
+	if (frame->owner > l->owner_last)
+		return false;
+	if (!l->calling_states || is_innermost)
+		return true;
+	return frame->state < 8 && l->calling_states & 1 << frame->state;
+}
+
+/*
+ * Whether a frame with none behind it can be the outermost. A generator that yields is unlinked
+ * from its caller while it is still the thread's frame for a moment: a stack of one frame that
+ * looks complete. From 3.12 on every chain ends with an entry from C; in 3.11 a generator cannot
+ * be the end; before, whatever is in the chain executes.
+ */
+static bool walk_is_root(const struct pyframe_layout *l, const struct walk_frame *frame)
+{
+	if (l->calling_states)
+		return walk_is_plausible(l, frame, false);
+	if (l->owner_last < l->owner_first_shim)
+		return frame->owner != WALK_OWNER_GENERATOR;
+	return frame->owner >= l->owner_first_shim;
+}
+
+static void walk_chain(struct walk *w, uint64_t frame_raddr)
+{
+	const struct pyframe_layout *l = &w->p->layout;
+	uint64_t mark_raddr = 0;
+	uint32_t next_mark = 1;
+	struct walk_frame frame;
+	const uint8_t *bytes;
+
+	w->stack->end = PYFRAME_END_DEPTH;
+	for (uint32_t step = 0; step < WALK_MAX_STEPS; step++) {
+		if (!frame_raddr) {
+			w->is_rooted = step == 0 || walk_is_root(l, &frame);
+			w->stack->end = PYFRAME_END_COMPLETE;
+			return;
+		}
+		bytes = walk_load_frame(w, frame_raddr);
+		if (unlikely(!bytes)) {
+			w->stack->end = PYFRAME_END_UNREADABLE;
+			return;
+		}
+		walk_parse_frame(l, bytes, &frame);
+		if (unlikely(!walk_is_plausible(l, &frame, step == 0) ||
+			     frame_raddr == mark_raddr)) {
+			w->stack->end = PYFRAME_END_INVALID;
+			return;
+		}
+		/* Brent: a chain that comes back to a frame marked at a power of two is a cycle. */
+		if (step + 1 == next_mark) {
+			mark_raddr = frame_raddr;
+			next_mark *= 2;
+		}
+		if (!(l->owner_first_shim && frame.owner >= l->owner_first_shim) &&
+		    !walk_take_frame(w, &frame))
+			return;
+		frame_raddr = frame.previous_raddr;
+	}
+}
+
+static int walk_find_first(const struct pyframe_layout *l, const struct mem *mem,
+			   uint64_t tstate_raddr, uint64_t *ret_frame_raddr)
+{
+	uint64_t raddr;
+	int r;
+
+	if (!walk_is_address(tstate_raddr))
+		return -EFAULT;
+	r = mem_read(mem, tstate_raddr + l->thread_frame, &raddr, sizeof(raddr));
+	if (r == 0 && l->has_cframe && raddr)
+		r = mem_read(mem, raddr + l->cframe_frame, &raddr, sizeof(raddr));
+	if (r < 0)
+		return r;
+	*ret_frame_raddr = raddr;
+	return 0;
+}
+
+/* ret_is_whole: it ends where the thread's stack ends, or where a stack may end. */
+static int walk_pass(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
+		     struct pyframe_stack *ret_stack, bool *ret_is_whole)
+{
+	struct walk w;
+	uint64_t frame_raddr;
+	int r;
+
+	r = walk_find_first(&p->layout, mem, tstate_raddr, &frame_raddr);
+	if (r < 0)
+		return r;
+	w.p = p;
+	w.mem = mem;
+	w.stack = ret_stack;
+	w.is_rooted = false;
+	w.window_raddr = w.window_bytes = 0;
+	ret_stack->n_frames = 0;
+	walk_chain(&w, frame_raddr);
+	if (p->code_type_raddr && ret_stack->n_frames) {
+		if (mem->kind == MEM_SELF)
+			walk_check_types_self(p, ret_stack);
+		else
+			walk_check_types(p, mem, ret_stack);
+	}
+	*ret_is_whole = ret_stack->end == PYFRAME_END_DEPTH ||
+			(ret_stack->end == PYFRAME_END_COMPLETE && w.is_rooted);
+	return 0;
+}
+
+/**
+ * pyframe_walk() - The frames of a thread, in one pass
+ *
+ * With MEM_SELF the thread must be the calling one.
+ *
+ * Return: 0, however far it came; -errno when not even the thread can be read.
+ */
+int pyframe_walk(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
+		 struct pyframe_stack *ret_stack)
+{
+	bool is_whole;
+
+	return walk_pass(p, mem, tstate_raddr, ret_stack, &is_whole);
+}
+
+/*
+ * Equal but for the innermost instruction: a frame that runs goes on from one instruction to the
+ * next between two passes, and is no less the same frame.
+ */
+static bool walk_is_same(const struct pyframe_stack *a, const struct pyframe_stack *b)
+{
+	if (a->n_frames != b->n_frames || a->end != b->end)
+		return false;
+	if (a->n_frames == 0)
+		return true;
+	return a->frames[0].code_raddr == b->frames[0].code_raddr &&
+	       memcmp(&a->frames[1], &b->frames[1], (a->n_frames - 1) * sizeof(a->frames[0])) == 0;
+}
+
+/*
+ * Keep of *stack the outer frames that older has too. The innermost of those that have only the
+ * code in common is kept with them: everything it was called from stood still, so it is the frame
+ * that runs, and only what it calls comes and goes.
+ */
+static void walk_keep_common(const struct pyframe_stack *older, struct pyframe_stack *stack)
+{
+	uint32_t n_max = MIN(older->n_frames, stack->n_frames), n = 0;
+	const struct pyframe_addr *a = older->frames + older->n_frames;
+	const struct pyframe_addr *b = stack->frames + stack->n_frames;
+
+	while (n < n_max && a[-1].code_raddr == b[-1].code_raddr && a[-1].lasti == b[-1].lasti) {
+		n++;
+		a--;
+		b--;
+	}
+	if (n < n_max && a[-1].code_raddr == b[-1].code_raddr)
+		n++;
+	memmove(stack->frames, stack->frames + stack->n_frames - n, n * sizeof(stack->frames[0]));
+	stack->n_frames = n;
+	stack->end = PYFRAME_END_TORN;
+}
+
+/**
+ * pyframe_walk_stable() - The frames of a thread that may go on running
+ *
+ * A pass is compared with the last whole one before it, since one that lost its way has no outer
+ * part to compare. Needs some 8 KB of stack. The innermost instruction is that of the last pass.
+ *
+ * Return: as pyframe_walk(). On -errno ret_stack may hold a pass.
+ */
+int pyframe_walk_stable(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
+			struct pyframe_stack *ret_stack)
+{
+	struct pyframe_stack older;
+	bool is_whole, is_older_whole = false;
+	int r, n_passes;
+
+	r = walk_pass(p, mem, tstate_raddr, ret_stack, &is_whole);
+	if (r < 0)
+		return r;
+	n_passes = is_whole;
+	for (int tries = 1; tries < WALK_MAX_TRIES && n_passes < WALK_MAX_PASSES; tries++) {
+		if (is_whole || !is_older_whole) {
+			memcpy(&older, ret_stack,
+			       offsetof(struct pyframe_stack, frames[ret_stack->n_frames]));
+			is_older_whole = is_whole;
+		}
+		r = walk_pass(p, mem, tstate_raddr, ret_stack, &is_whole);
+		if (r < 0)
+			return r;
+		n_passes += is_whole;
+		if (is_whole && walk_is_same(&older, ret_stack))
+			return 0;
+	}
+	/* Never whole and yet the same: it does stand still, and this is what there is. */
+	if (!n_passes && walk_is_same(&older, ret_stack))
+		return 0;
+	if (!is_older_whole || !is_whole || older.end != ret_stack->end ||
+	    older.end != PYFRAME_END_COMPLETE)
+		ret_stack->n_frames = 0;
+	walk_keep_common(&older, ret_stack);
+	return 0;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Probe: pyframe inside a Python process, called through ctypes by run.py
+ *
+ * Loaded into the interpreter under test. It finds the interpreter's symbols by dlsym(), as the
+ * shim does, so it is linked with no Python and serves every version.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/defs.h"
+#include "pyframe/pyframe.h"
+
+/* What a walk is to do; the same struct stands in run.py. */
+struct probe_request {
+	int32_t pid; /* 0: the own process */
+	uint32_t version_hex;
+	uint64_t thread; /* pthread_t; 0: the calling thread, by plain loads */
+	int32_t is_stable;
+	int32_t n_repeats; /* timed; the last one is given back */
+};
+
+_export_ int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_stack,
+			uint64_t *ret_ns);
+_export_ int probe_describe(const struct probe_request *request, const struct pyframe_addr *frame,
+			    struct pyframe_text *ret_text);
+_export_ int probe_describe_code(const struct probe_request *request, uint64_t code_raddr,
+				 struct pyframe_text *ret_text);
+_export_ int probe_unicode(const struct probe_request *request, uint64_t str_raddr, char *buf,
+			   size_t size_bytes);
+_export_ int probe_coroutine(const struct probe_request *request, uint64_t coro_raddr,
+			     uint64_t *ret_code_raddr, char *buf, size_t size_bytes);
+_export_ size_t probe_sizes(size_t *ret_text_bytes);
+
+static struct mem probe_mem(const struct probe_request *request, enum mem_kind own_kind)
+{
+	if (request->pid)
+		return (struct mem){MEM_REMOTE, request->pid};
+	return (struct mem){own_kind, getpid()};
+}
+
+/* Always through the kernel: a wrong layout is then an error and not a crash. */
+static int probe_open(const struct probe_request *request, struct pyframe *ret_pyframe)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	uint64_t runtime_raddr = (uintptr_t)dlsym(RTLD_DEFAULT, "_PyRuntime");
+	uint64_t code_type_raddr = (uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
+
+	if (!runtime_raddr || !code_type_raddr)
+		return -ENOENT;
+	return pyframe_init(&mem, runtime_raddr, request->version_hex, code_type_raddr,
+			    ret_pyframe);
+}
+
+static int probe_find(const struct probe_request *request, const struct pyframe *p,
+		      uint64_t *ret_tstate_raddr)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	void *(*get_state)(void);
+
+	if (request->thread)
+		return pyframe_find_thread(p, &mem, request->thread, ret_tstate_raddr);
+	get_state = (void *(*)(void))dlsym(RTLD_DEFAULT, "PyGILState_GetThisThreadState");
+	if (!get_state)
+		return -ENOENT;
+	*ret_tstate_raddr = (uintptr_t)get_state();
+	return 0;
+}
+
+int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_stack,
+	       uint64_t *ret_ns)
+{
+	struct mem mem = probe_mem(request, request->thread ? MEM_REMOTE : MEM_SELF);
+	uint64_t tstate_raddr, begin_ns;
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r)
+		return r;
+	r = probe_find(request, &p, &tstate_raddr);
+	if (r)
+		return r;
+	begin_ns = clock_monotonic();
+	errno = E2BIG;
+	for (int i = 0; r == 0 && i < request->n_repeats; i++)
+		r = request->is_stable ? pyframe_walk_stable(&p, &mem, tstate_raddr, ret_stack)
+				       : pyframe_walk(&p, &mem, tstate_raddr, ret_stack);
+	if (errno != E2BIG)
+		return -ENOTRECOVERABLE;
+	*ret_ns = (clock_monotonic() - begin_ns) / (uint64_t)MAX(request->n_repeats, 1);
+	return r;
+}
+
+int probe_describe(const struct probe_request *request, const struct pyframe_addr *frame,
+		   struct pyframe_text *ret_text)
+{
+	struct mem mem = probe_mem(request, MEM_SELF);
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	return r ? r : pyframe_describe(&p, &mem, frame, ret_text);
+}
+
+int probe_describe_code(const struct probe_request *request, uint64_t code_raddr,
+			struct pyframe_text *ret_text)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	return r ? r : pyframe_describe_code(&p, &mem, code_raddr, ret_text);
+}
+
+int probe_unicode(const struct probe_request *request, uint64_t str_raddr, char *buf,
+		  size_t size_bytes)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	return r ? -EIO : pyframe_unicode(&p, &mem, str_raddr, buf, size_bytes);
+}
+
+int probe_coroutine(const struct probe_request *request, uint64_t coro_raddr,
+		    uint64_t *ret_code_raddr, char *buf, size_t size_bytes)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r == 0)
+		r = pyframe_coroutine_code(&p, &mem, coro_raddr, ret_code_raddr);
+	return r ? -EIO : pyframe_coroutine_name(&p, &mem, coro_raddr, buf, size_bytes);
+}
+
+/* So that run.py notices when its structs are no longer these. */
+size_t probe_sizes(size_t *ret_text_bytes)
+{
+	*ret_text_bytes = sizeof(struct pyframe_text);
+	return sizeof(struct pyframe_stack);
+}

@@ -1,0 +1,741 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pyframe against the interpreter's own answer, under the interpreter that runs this file.
+
+    pythonX.Y run.py PROBE.so [--bench]
+
+Every check compares file, function and line of every frame as pyframe reads them from memory with
+what sys._getframe() or sys._current_frames() says at the same moment. Prints one line per failure
+and "N passed, N failed, N skipped"; exits 0 when nothing failed, 77 when nothing could be checked.
+"""
+
+import asyncio
+import ctypes
+import os
+import sys
+import threading
+import time
+
+MAX_FRAMES = 128
+MAX_FILE = 1024
+MAX_NAME = 256
+END_COMPLETE, END_DEPTH, END_UNREADABLE, END_INVALID, END_TORN = range(5)
+END_NAMES = ["complete", "depth", "unreadable", "invalid", "torn"]
+
+
+class Request(ctypes.Structure):
+    _fields_ = [
+        ("pid", ctypes.c_int32),
+        ("version_hex", ctypes.c_uint32),
+        ("thread", ctypes.c_uint64),
+        ("is_stable", ctypes.c_int32),
+        ("n_repeats", ctypes.c_int32),
+    ]
+
+
+class Addr(ctypes.Structure):
+    _fields_ = [("code_raddr", ctypes.c_uint64), ("lasti", ctypes.c_uint64)]
+
+
+class Stack(ctypes.Structure):
+    _fields_ = [
+        ("n_frames", ctypes.c_uint32),
+        ("end", ctypes.c_int),
+        ("frames", Addr * MAX_FRAMES),
+    ]
+
+
+class Text(ctypes.Structure):
+    _fields_ = [
+        ("line", ctypes.c_int32),
+        ("first_line", ctypes.c_int32),
+        ("file_len", ctypes.c_uint16),
+        ("function_len", ctypes.c_uint16),
+        ("file", ctypes.c_char * MAX_FILE),
+        ("function", ctypes.c_char * MAX_NAME),
+    ]
+
+
+class Skip(Exception):
+    pass
+
+
+def utf8(text, size):
+    """What pyframe makes of a str: no lone surrogates, no NUL, cut at a character."""
+    text = "".join("\ufffd" if "\ud800" <= c <= "\udfff" or c == "\0" else c for c in text)
+    return text.encode()[: size - 1].decode(errors="ignore")
+
+
+class Probe:
+    """The library, twice: keeping the GIL while it is called, and letting it go."""
+
+    def __init__(self, path):
+        self.path = path
+        self.holding = ctypes.PyDLL(path)
+        self.releasing = ctypes.CDLL(path)
+        self.last_ns = 0
+        text_bytes = ctypes.c_size_t()
+        self.holding.probe_sizes.restype = ctypes.c_size_t
+        sizes = self.holding.probe_sizes(ctypes.byref(text_bytes)), text_bytes.value
+        assert sizes == (ctypes.sizeof(Stack), ctypes.sizeof(Text)), sizes
+
+    def request(self, thread=0, pid=0, is_stable=False, n_repeats=1):
+        return Request(pid, sys.hexversion, thread, is_stable, n_repeats)
+
+    def walk(self, library, request):
+        """Of the calling thread, the first frame is the one of this very function."""
+        stack, ns = Stack(), ctypes.c_uint64()
+        r = library.probe_walk(ctypes.byref(request), ctypes.byref(stack), ctypes.byref(ns))
+        if r:
+            raise AssertionError("walk returned %d" % r)
+        self.last_ns = ns.value
+        return stack
+
+    def describe(self, request, addr):
+        text = Text()
+        r = self.holding.probe_describe(ctypes.byref(request), ctypes.byref(addr), ctypes.byref(text))
+        if r:
+            raise AssertionError("describe returned %d" % r)
+        assert len(text.file) == text.file_len and len(text.function) == text.function_len
+        return text.file.decode(), text.function.decode(), text.line
+
+    def lines(self, request, stack):
+        return [self.describe(request, stack.frames[i]) for i in range(stack.n_frames)]
+
+
+probe = None
+
+
+def expected(frame):
+    result = []
+    while frame is not None:
+        code = frame.f_code
+        name = getattr(code, "co_qualname", code.co_name)
+        result.append((utf8(code.co_filename, MAX_FILE), utf8(name, MAX_NAME), frame.f_lineno or 0))
+        frame = frame.f_back
+    return result
+
+
+def compare(got, want, end=END_COMPLETE, want_end=END_COMPLETE):
+    for i, (a, b) in enumerate(zip(got, want)):
+        assert a == b, "frame %d: pyframe %r, interpreter %r" % (i, a, b)
+    assert len(got) == len(want), "%d frames, interpreter %d" % (len(got), len(want))
+    assert end == want_end, "ends %s" % END_NAMES[end]
+
+
+def own_stack():
+    """Walk the calling thread by plain loads, and again through the kernel, and compare both."""
+    for thread in (0, threading.get_ident()):
+        request = probe.request(thread)
+        # One line, so that the innermost frame stands on it for both.
+        stack, want = probe.walk(probe.holding, request), expected(sys._getframe())
+        compare(probe.lines(request, stack)[1:], want, stack.end)
+    return len(want)
+
+
+#
+# The programs
+#
+
+
+def check_nested():
+    def outer():
+        def inner():
+            return own_stack()
+
+        return inner()
+
+    outer()
+
+
+def check_recursion():
+    def down(n):
+        return down(n - 1) if n else own_stack()
+
+    down(50)
+
+
+def check_too_deep():
+    def down(n):
+        if n:
+            return down(n - 1)
+        request = probe.request()
+        stack, want = probe.walk(probe.holding, request), expected(sys._getframe())
+        compare(probe.lines(request, stack)[1:], want[: MAX_FRAMES - 1], stack.end, END_DEPTH)
+
+    down(200)
+
+
+def check_exactly_deep():
+    def down(n):
+        if n:
+            return down(n - 1)
+        request = probe.request()
+        stack, want = probe.walk(probe.holding, request), expected(sys._getframe())
+        compare(probe.lines(request, stack)[1:], want, stack.end)
+        assert stack.n_frames == MAX_FRAMES
+
+    down(MAX_FRAMES - len(expected(sys._getframe())) - 2)
+
+
+def check_generators():
+    def numbers():
+        yield own_stack()
+        yield from more()
+
+    def more():
+        own_stack()
+        yield 1
+
+    for _ in numbers():
+        own_stack()
+    assert list(own_stack() and n for n in numbers())
+
+
+def check_coroutines():
+    async def leaf():
+        own_stack()
+        await asyncio.sleep(0)
+        own_stack()
+
+    async def middle():
+        await leaf()
+
+    async def main():
+        await middle()
+        await asyncio.gather(leaf(), middle())
+        async for _ in ticks():
+            own_stack()
+        async with Manager():
+            own_stack()
+
+    async def ticks():
+        for _ in range(2):
+            await asyncio.sleep(0)
+            own_stack()
+            yield 1
+
+    class Manager:
+        async def __aenter__(self):
+            own_stack()
+
+        async def __aexit__(self, *exc):
+            own_stack()
+
+    asyncio.run(main())
+
+
+def check_lambda():
+    (lambda: (lambda: own_stack())())()
+
+
+def check_comprehensions():
+    [own_stack() for _ in range(2)]
+    {own_stack() for _ in range(2)}
+    {1: own_stack() for _ in range(2)}
+    [[own_stack() for _ in range(2)] for _ in range(2)]
+
+
+def check_called_from_c():
+    sorted([3, 1, 2], key=lambda n: own_stack() and n)
+    list(map(lambda n: own_stack(), [1]))
+
+    class Thing:
+        def __repr__(self):
+            own_stack()
+            return "thing"
+
+        @property
+        def value(self):
+            return own_stack()
+
+    "%r" % Thing()
+    Thing().value
+
+
+def check_class_body():
+    class Thing:
+        class Inner:
+            own_stack()
+
+        def method(self):
+            return own_stack()
+
+        @classmethod
+        def make(cls):
+            return cls().method()
+
+    Thing.make()
+
+
+def check_exec():
+    source = "def made():\n\n    return (\n        f()\n    )\n\nmade()\n"
+    exec(compile(source, "<made up>", "exec"), {"f": own_stack})
+    exec("f()", {"f": own_stack})
+
+
+def check_unicode():
+    latin, wide, astral = "d\u00e9j\u00e0", "\u51fd\u6570", "\U0001d4d0\U0001d4d1"
+    for name in (latin, wide, astral):
+        for path in ("/tmp/" + name + ".py", "/tmp/\udcff\udc80.py", "/tmp/\U0001f40d.py"):
+            scope = {"f": own_stack}
+            exec(compile("def %s():\n  return f()\n%s()" % (name, name), path, "exec"), scope)
+
+
+def check_long_names():
+    for name in ("x" * 255, "x" * 256, "x" * 254 + "\u00e9", "\u51fd" * 200, "x" + "\u51fd" * 85):
+        for path in ("/" + "p" * 1022, "/" + "p" * 1023, "/" + "\u00e9" * 511, "/" + "\u51fd" * 400):
+            scope = {"f": own_stack}
+            exec(compile("def %s():\n  return f()\n%s()" % (name, name), path, "exec"), scope)
+
+
+def check_multi_line():
+    def call(*args):
+        return args[0]
+
+    call(
+        1,
+        own_stack(),
+        call(
+            own_stack(),
+            2,
+            *[
+                own_stack()
+            ],
+        ),
+    )
+    value = (
+        own_stack()
+        + own_stack()
+        + (
+            own_stack()
+            if
+            own_stack()
+            else 0
+        )
+    )
+    assert value, (
+        own_stack()
+    )
+    "a%s" % (
+        own_stack(),
+    ); own_stack()
+
+
+def check_exceptions():
+    try:
+        try:
+            raise KeyError(own_stack())
+        except KeyError:
+            own_stack()
+            raise ValueError
+        finally:
+            own_stack()
+    except ValueError as e:
+        own_stack()
+        for _ in (1, 2):
+            with open(os.devnull):
+                own_stack()
+
+
+def check_big_function():
+    """A table longer than one read, and lines that go far and back."""
+    body = ["def big():", " n = 0"]
+    for i in range(2000):
+        body.append(" n += %d if n else 1" % i)
+        if i % 400 == 0:
+            body.extend(["\n" * 300, " f()", " (", "\n" * 150, " f())"])
+    body.extend([" f()", " return n", "big()"])
+    exec(compile("\n".join(body), "<big>", "exec"), {"f": own_stack})
+
+
+def check_line_steps():
+    """Every line of a stepped function, by the tracer's own account."""
+    lines = []
+
+    def stepped(n):
+        a = [i for i in range(n)]; b = (
+            a,
+            n)
+        if a and (
+                b or
+                n):
+            for i in a:
+                while True:
+                    n -= 1
+                    if n % 2: break
+        try:
+            n = a[
+                100]
+        except IndexError:
+            pass
+        return {
+            "a": a,
+            **{"b":
+               b},
+        }
+
+    def tracer(frame, event, arg):
+        if event == "line" and frame.f_code is stepped.__code__:
+            own_stack()
+            lines.append(frame.f_lineno)
+        return tracer
+
+    sys.settrace(tracer)
+    try:
+        stepped(4)
+    finally:
+        sys.settrace(None)
+    assert len(lines) > 20
+
+
+def check_every_instruction():
+    """The line of every instruction of many code objects, without running them."""
+
+    def codes(code):
+        yield code
+        for const in code.co_consts:
+            if hasattr(const, "co_code"):
+                yield from codes(const)
+
+    import argparse
+    import dis
+    import inspect
+
+    request, n = probe.request(), 0
+    for module in (argparse, asyncio.base_events, dis, inspect, sys.modules[__name__]):
+        with open(module.__file__, encoding="utf-8") as f:
+            top = compile(f.read(), module.__file__, "exec")
+        for code in codes(top):
+            want = line_by_offset(code)
+            for offset, line in want.items():
+                # Module-level tables are long: every seventh will do there.
+                if code is top and offset // 2 % 7:
+                    continue
+                got = probe.describe(request, Addr(id(code), offset))
+                assert got[2] == line, "%s+%d: pyframe %d, interpreter %r" % (
+                    got[1], offset, got[2], line)
+                n += 1
+    assert n > 5000, n
+
+
+def line_by_offset(code):
+    want = {}
+    if hasattr(code, "co_lines"):
+        for begin, end, line in code.co_lines():
+            for offset in range(begin, end, 2):
+                want[offset] = line or 0
+        return want
+    import dis
+
+    line, starts = code.co_firstlineno, dict(dis.findlinestarts(code))
+    for offset in range(0, len(code.co_code), 2):
+        line = starts.get(offset, line)
+        want[offset] = line
+    return want
+
+
+def check_describe_code():
+    for code in (check_nested.__code__, asyncio.run.__code__, check_unicode.__code__):
+        text = Text()
+        request = probe.request()
+        r = probe.holding.probe_describe_code(ctypes.byref(request), ctypes.c_uint64(id(code)),
+                                              ctypes.byref(text))
+        assert r == 0, r
+        assert text.line == text.first_line == code.co_firstlineno
+        assert text.file.decode() == code.co_filename
+    for wrong in (check_nested, "text", 5, None, sys, 0, 1, 2**47 - 8, 2**64 - 8):
+        raddr = wrong if isinstance(wrong, int) and wrong != 5 else id(wrong)
+        r = probe.holding.probe_describe_code(ctypes.byref(request), ctypes.c_uint64(raddr),
+                                              ctypes.byref(text))
+        assert r < 0, wrong
+
+
+def unicode_of(obj, size=64):
+    buf = ctypes.create_string_buffer(size)
+    request = probe.request()
+    r = probe.holding.probe_unicode(ctypes.byref(request), ctypes.c_uint64(id(obj)), buf,
+                                    ctypes.c_size_t(size))
+    assert r == len(buf.value) or r < 0, r
+    return buf.value.decode() if r >= 0 else None
+
+
+def check_str_objects():
+    class Sub(str):
+        pass
+
+    texts = ["", "a", "ascii only", "\u00e9t\u00e9", "\u51fd\u6570", "\U0001f40d x", "a\0b", "x" * 63,
+             "x" * 64, "\U0001f40d" * 20, "a\ud800b"]
+    for text in texts + [Sub(t) for t in texts]:
+        assert unicode_of(text) == utf8(text, 64), ascii(text)
+    assert unicode_of("", 1) == "" and unicode_of("abc", 1) == "" and unicode_of("abc", 3) == "ab"
+
+
+def check_coroutine_objects():
+    async def waits():
+        await asyncio.sleep(0)
+
+    def generates():
+        yield 1
+
+    async def both():
+        yield 1
+
+    for make, names in ((waits, ("close",)), (generates, ("close",)), (both, ())):
+        obj = make()
+        code_raddr, buf = ctypes.c_uint64(), ctypes.create_string_buffer(MAX_NAME)
+        request = probe.request()
+        for _ in range(2):
+            r = probe.holding.probe_coroutine(ctypes.byref(request), ctypes.c_uint64(id(obj)),
+                                              ctypes.byref(code_raddr), buf, MAX_NAME)
+            assert r == len(make.__qualname__), r
+            assert code_raddr.value == id(make.__code__)
+            assert buf.value.decode() == make.__qualname__
+            for name in names:
+                getattr(obj, name)()
+
+
+#
+# Other threads
+#
+
+
+class Other:
+    """A thread that runs a program, until it is told to end."""
+
+    def __init__(self, program):
+        self.is_over = False
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=program, args=(self,), daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        assert self.ready.wait(10)
+        return self
+
+    def __exit__(self, *exc):
+        self.is_over = True
+        self.thread.join()
+
+    def stack(self, library, **more):
+        request = probe.request(self.thread.ident, **more)
+        return request, probe.walk(library, request)
+
+
+def sleeps(other):
+    def nap():
+        while not other.is_over:
+            other.ready.set()
+            time.sleep(0.05)
+
+    [nap() for _ in range(1)]
+
+
+def spins(other):
+    def fib(n):
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    def turn():
+        return sum(fib(n) for n in range(9))
+
+    other.ready.set()
+    while not other.is_over:
+        turn()
+
+
+def loops(other):
+    n = 0
+    other.ready.set()
+    while not other.is_over:
+        n += 1
+        n -= 1
+
+
+def compare_other(other, **more):
+    """Nobody runs while the GIL is held, so both answers are of the same moment."""
+    request, stack = other.stack(probe.holding, **more)
+    want = expected(sys._current_frames()[other.thread.ident])
+    request = probe.request()
+    compare(probe.lines(request, stack), want, stack.end)
+
+
+def check_thread_asleep():
+    with Other(sleeps) as other:
+        for _ in range(5):
+            compare_other(other)
+            compare_other(other, is_stable=True)
+            time.sleep(0.013)
+
+
+def check_thread_held():
+    for program in (spins, loops):
+        with Other(program) as other:
+            for _ in range(50):
+                # Switch threads first; no call with the GIL let go is between the two answers.
+                time.sleep(0)
+                interval = sys.getswitchinterval()
+                sys.setswitchinterval(60)
+                try:
+                    compare_other(other)
+                finally:
+                    sys.setswitchinterval(interval)
+
+
+def check_thread_running():
+    """While it runs: what is kept is true as far as it goes."""
+    depth, counts = {}, [0] * len(END_NAMES)
+    n_samples = 5000 if "--bench" in sys.argv else 300
+    with Other(spins) as other:
+        outer = expected(sys._current_frames()[other.thread.ident])
+        outer = [name.split(".")[-1] for _, name, _ in outer]
+        outer = outer[outer.index("spins"):]
+        # A smaller number is called by a larger one, or by itself.
+        order = {"fib": 0, "<genexpr>": 1, "turn": 2}
+        for _ in range(n_samples):
+            request, stack = other.stack(probe.releasing, is_stable=True)
+            counts[stack.end] += 1
+            got = [name.split(".")[-1] for _, name, _ in probe.lines(probe.request(), stack)]
+            depth[len(got)] = depth.get(len(got), 0) + 1
+            if stack.end not in (END_COMPLETE, END_TORN) or not got:
+                continue
+            assert got[-len(outer):] == outer[-len(got):], (END_NAMES[stack.end], got)
+            ranks = [order[name] for name in got[:-len(outer)] if name in order]
+            assert ranks == sorted(ranks), (END_NAMES[stack.end], got)
+    assert counts[END_COMPLETE] + counts[END_TORN] > n_samples // 2, counts
+    if "--bench" in sys.argv:
+        print("  running thread: " + ", ".join("%s %d" % x for x in zip(END_NAMES, counts)),
+              "depths", dict(sorted(depth.items())))
+
+
+def check_no_thread():
+    request, stack, ns = probe.request(12345), Stack(), ctypes.c_uint64()
+    r = probe.holding.probe_walk(ctypes.byref(request), ctypes.byref(stack), ctypes.byref(ns))
+    assert r == 3, r
+
+
+def check_unknown_version():
+    stack, ns = Stack(), ctypes.c_uint64()
+    for version in (0x03070FF0, 0x031000F0, 0x030D00A1, 0x020718F0, 0, 0x030B00B1):
+        request = Request(0, version, 0, 0, 1)
+        r = probe.holding.probe_walk(ctypes.byref(request), ctypes.byref(stack), ctypes.byref(ns))
+        assert r == 1, (version, r)
+
+
+def check_wrong_version():
+    """Another version's layout gives an error or no frames, but never a wrong frame."""
+    want = None
+    for minor in range(8, 16):
+        if minor == sys.version_info[1]:
+            continue
+        request = Request(0, 0x030000F0 | minor << 16, threading.get_ident(), 0, 1)
+        stack, ns = Stack(), ctypes.c_uint64()
+        r = probe.holding.probe_walk(ctypes.byref(request), ctypes.byref(stack), ctypes.byref(ns))
+        if r:
+            continue
+        want = {id(f) for f in codes_of(sys._getframe())}
+        for i in range(stack.n_frames):
+            assert stack.frames[i].code_raddr in want, (minor, i)
+
+
+def codes_of(frame):
+    while frame is not None:
+        yield frame.f_code
+        frame = frame.f_back
+
+
+def check_other_process():
+    """A forked child, read from here: the same addresses in another address space."""
+    ready, tell = os.pipe()
+    hold, release = os.pipe()
+
+    def in_child():
+        os.write(tell, b".")
+        os.read(hold, 1)
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(release)
+            in_child()
+        finally:
+            os._exit(0)
+    try:
+        os.read(ready, 1)
+        wait_until_asleep(pid)
+        # The forking thread lives on in the child under its own pthread_t.
+        request = probe.request(threading.get_ident(), pid=pid, is_stable=True)
+        try:
+            stack = probe.walk(probe.holding, request)
+        except AssertionError as e:
+            if str(e) in ("walk returned -1", "walk returned -13"):
+                raise Skip("may not read another process")
+            raise
+        got = probe.lines(request, stack)
+        want = expected(sys._getframe())
+        assert stack.end == END_COMPLETE, stack.end
+        assert got[0][1].split(".")[-1] == "in_child" and got[2:] == want[1:], got
+    finally:
+        os.close(release)
+        os.waitpid(pid, 0)
+        for fd in (ready, tell, hold):
+            os.close(fd)
+
+
+def wait_until_asleep(pid):
+    for _ in range(1000):
+        with open("/proc/%d/stat" % pid) as f:
+            if f.read().rsplit(")", 1)[1].split()[0] == "S":
+                return
+        time.sleep(0.001)
+
+
+#
+# Figures, on demand: they are no checks
+#
+
+
+def bench():
+    def down(n, f):
+        return f() if n == 0 else down(n - 1, f)
+
+    def measure():
+        n = len(expected(sys._getframe()))
+        ident = threading.get_ident()
+        result = []
+        for thread, stable, repeats in ((0, 0, 20000), (ident, 0, 2000), (ident, 1, 1000)):
+            request = probe.request(thread, is_stable=bool(stable), n_repeats=repeats)
+            best = min((probe.walk(probe.holding, request), probe.last_ns)[1] for _ in range(5))
+            result.append(best)
+        print("  %3d frames: own %d ns, remote %.1f us, stable %.1f us"
+              % (n, result[0], result[1] / 1e3, result[2] / 1e3))
+
+    for depth in (6, 26, 90):
+        down(depth, measure)
+
+
+def main():
+    global probe
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
+    if len(arguments) != 1:
+        print("usage: run.py PROBE.so [--bench]", file=sys.stderr)
+        return 2
+    probe = Probe(os.path.abspath(arguments[0]))
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    checks = [(n, f) for n, f in sorted(globals().items()) if n.startswith("check_")]
+    for name, check in checks:
+        try:
+            check()
+            counts["passed"] += 1
+        except Skip as e:
+            counts["skipped"] += 1
+            print("%s: skipped: %s" % (name, e))
+        except Exception as e:
+            counts["failed"] += 1
+            print("%s: %s: %s" % (name, type(e).__name__, ascii(str(e))[:600]))
+    if "--bench" in sys.argv:
+        bench()
+    print("%d passed, %d failed, %d skipped" % tuple(counts.values()))
+    return 1 if counts["failed"] else 0 if counts["passed"] else 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())
