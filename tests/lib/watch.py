@@ -4,6 +4,7 @@
 `watched` runs it under `loophound run --report FILE --quiet`, `unwatched` without, both in the same
 clean environment; `both` asserts that nobody but loophound can tell one from the other.
 """
+import difflib
 import os
 import signal
 import subprocess
@@ -95,15 +96,26 @@ def watched(argv, options=(), quiet=True, **keywords):
     return outcome
 
 
-def both(argv, options=(), **keywords):
+def both(argv, options=(), normal=None, **keywords):
     """The same program watched and not: same status, same bytes on stdout and stderr."""
     bare = unwatched(argv, **keywords)
     seen = watched(argv, options, **keywords)
-    assert_same(bare, seen)
+    assert_same(bare, seen, normal)
     return seen
 
 
-def assert_same(bare, seen):
-    assert (bare.status, bare.stdout, bare.stderr) == (seen.status, seen.stdout, seen.stderr), (
-        f"watched and unwatched differ.\nunwatched: {bare.text()}\nwatched: {seen.text()}"
+def assert_same(bare, seen, normal=None):
+    """Same status and bytes; `normal` takes out of the bytes what differs between any two runs."""
+    normal = normal or (lambda content: content)
+    assert bare.status == seen.status, (
+        f"status {bare.status} unwatched, {seen.status} watched.\n{seen.text()}"
     )
+    for name in ("stdout", "stderr"):
+        one, other = normal(getattr(bare, name)), normal(getattr(seen, name))
+        if one != other:
+            difference = "\n".join(difflib.unified_diff(
+                one.decode(errors="replace").splitlines(),
+                other.decode(errors="replace").splitlines(),
+                "unwatched", "watched", lineterm="",
+            ))
+            raise AssertionError(f"{name} differs: {' '.join(seen.argv)}\n{difference[:4000]}")
