@@ -66,10 +66,14 @@ _hidden_ void emit_stack_names(const struct mem *mem, const struct pyframe_stack
 			break;
 		}
 	ret_stack->stack.n_frames = n;
-	if (ret_stack->stack.end == PYFRAME_END_TORN)
+}
+
+/* Count a stack that is not what it should be. */
+_hidden_ void emit_stack_loss(const struct record_stack *stack)
+{
+	if (stack->end == PYFRAME_END_TORN)
 		watch_lost(LOSS_STACK_TORN);
-	else if (ret_stack->stack.end != PYFRAME_END_COMPLETE &&
-		 ret_stack->stack.end != PYFRAME_END_DEPTH)
+	else if (stack->end != PYFRAME_END_COMPLETE && stack->end != PYFRAME_END_DEPTH)
 		watch_lost(LOSS_STACK_UNREADABLE);
 }
 
@@ -81,11 +85,9 @@ _hidden_ void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
 	ret_stack->stack = (struct record_stack){.end = PYFRAME_END_UNREADABLE};
 	if (!tstate_raddr || !watch.is_frames_ok)
 		return;
-	if (pyframe_walk(&watch.pyframe, &watch.self, tstate_raddr, &found)) {
-		watch_lost(LOSS_STACK_UNREADABLE);
-		return;
-	}
-	emit_stack_names(&watch.self, &found, ret_stack);
+	if (!pyframe_walk(&watch.pyframe, &watch.self, tstate_raddr, &found))
+		emit_stack_names(&watch.self, &found, ret_stack);
+	emit_stack_loss(&ret_stack->stack);
 }
 
 static uint64_t slot_turn_seq(const struct loop *loop)

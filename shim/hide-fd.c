@@ -14,17 +14,9 @@
 
 _export_ int close(int fd)
 {
-	/* Ours are high: one comparison for nearly every descriptor of a program. */
-	if (unlikely(fd >= 0 && fd == watch.region_mark.fd) ||
-	    unlikely(watch_is_open() && fd > 400)) {
-		int saved_errno = errno;
-		bool is_ours = uplink_owns_fd(fd);
-
-		errno = saved_errno;
-		if (is_ours && getpid() == watch.pid) {
-			errno = EBADF;
-			return -1;
-		}
+	if (unlikely(watch_is_open() && uplink_owns_fd(fd) && getpid() == watch.pid)) {
+		errno = EBADF;
+		return -1;
 	}
 	return REAL(close)(fd);
 }

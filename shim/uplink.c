@@ -174,9 +174,11 @@ _hidden_ void uplink_forget(void)
 	next_try_ns = 0;
 }
 
-/* Whether the program is about to close a descriptor of ours. */
+/* Whether the program is about to close a descriptor of ours. Keeps errno: nothing fails here. */
 _hidden_ bool uplink_owns_fd(int fd)
 {
+	if (fd < 0)
+		return false;
 	return (fd == socket_mark.fd && fd_mark_holds(&socket_mark)) ||
 	       (fd == watch.region_mark.fd && fd_mark_holds(&watch.region_mark)) ||
 	       record_owns_fd(fd);

@@ -93,7 +93,7 @@ static _Atomic uint64_t due;	   /* ticks: when the watchdog meant to look next; 
 static _Atomic uint32_t stop_word; /* futex: changes when the watchdog is to stop */
 static _Atomic bool is_stopping;
 static pthread_t thread;
-static bool has_thread;
+static _Atomic bool has_thread;
 static _Atomic bool is_starting;
 
 static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
@@ -265,14 +265,20 @@ static bool call_is_over(const struct look *look, uint64_t now)
 	return look->call_start && now >= look->call_start + watch.limits.blocking_call;
 }
 
+/* Nothing has reached its limit yet. */
+static bool look_is_early(const struct look *look, uint64_t now)
+{
+	return !call_is_over(look, now) &&
+	       now < look->callback_start + watch.limits.slow_callback &&
+	       now < look->turn_start + watch.limits.long_turn;
+}
+
 static void sample_emit(const struct loop *loop, const struct look *look, uint64_t now,
 			const struct stack_buf *stack)
 {
 	uint32_t frames_bytes = stack->stack.n_frames * (uint32_t)sizeof(stack->frames[0]);
 	uint32_t size_bytes = (uint32_t)sizeof(struct record_sample) + frames_bytes;
-	bool is_call = call_is_over(look, now);
-	bool is_early = !is_call && now < look->callback_start + watch.limits.slow_callback &&
-			now < look->turn_start + watch.limits.long_turn;
+	bool is_call = call_is_over(look, now), is_early = look_is_early(look, now);
 	struct record_sample *record =
 		(struct record_sample *)ring_reserve(&watch.region, size_bytes);
 
@@ -307,8 +313,13 @@ static void sample_take(struct loop *loop, const struct look *look, uint64_t now
 		return;
 	if (!pyframe_walk_stable(&watch.pyframe, &watch.remote, tstate_raddr, &found))
 		emit_stack_names(&watch.remote, &found, &stack);
-	if (look_still_holds(loop->slot, look))
-		sample_emit(loop, look, now, &stack);
+	if (!look_still_holds(loop->slot, look))
+		return;
+	/* Most early samples are of callbacks that never get slow: what they lack, nobody misses.
+	 */
+	if (!look_is_early(look, now))
+		emit_stack_loss(&stack.stack);
+	sample_emit(loop, look, now, &stack);
 }
 
 static uint64_t sample_first(const struct look *look)
@@ -554,14 +565,14 @@ _hidden_ _cold_ void watchdog_call(void)
  */
 _hidden_ void watchdog_stop(void)
 {
-	if (!has_thread)
+	/* Two threads may fork at once: one of them waits. No new one is made before it is done. */
+	if (!atomic_exchange_explicit(&has_thread, false, memory_order_acq_rel))
 		return;
 	atomic_store_explicit(&is_stopping, true, memory_order_release);
 	atomic_fetch_add_explicit(&stop_word, 1, memory_order_release);
 	futex(&stop_word, FUTEX_WAKE_PRIVATE, 1, NULL);
 	park_end();
 	pthread_join(thread, NULL);
-	has_thread = false;
 	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_release);
 }
 
