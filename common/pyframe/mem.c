@@ -104,8 +104,12 @@ static int mem_read_proc(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes
 		return (int)fd;
 	r = mem_syscall(SYS_pread64, fd, (long)buf, (long)size_bytes, (long)raddr, 0, 0);
 	mem_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	/* A hole is EIO here, an address above all others EINVAL: it is taken for a negative one.
+	 */
+	if (r == -EIO || r == -EINVAL)
+		return -EFAULT;
 	if (r < 0)
-		return r == -EIO ? -EFAULT : (int)r;
+		return (int)r;
 	return (size_t)r == size_bytes ? 0 : -EFAULT;
 }
 

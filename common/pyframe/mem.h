@@ -32,8 +32,8 @@ int mem_read_words_remote(pid_t pid, const uint64_t *raddrs, uint64_t *words, si
 #define MEM_MIN_RADDR UINT64_C(4096)
 
 /*
- * Read size_bytes at raddr, all of them or none. SELF stays inline, since the walk of the own
- * stack is a few of these per frame and the size is a constant at every hot caller.
+ * Read size_bytes at raddr; on failure buf may hold some of them. SELF stays inline, where the size
+ * is a constant at nearly every caller.
  * Return: 0, or -errno (-EFAULT: not readable); errno itself is left alone.
  */
 static inline int mem_read(const struct mem *mem, uint64_t raddr, void *buf, size_t size_bytes)

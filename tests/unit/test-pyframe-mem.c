@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory source: bad addresses, errno, and what happens where the kernel refuses the cheap way */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "pyframe/mem.h"
+
+#define PAGE_BYTES 4096
+
+static struct mem mem_remote(void)
+{
+	return (struct mem){MEM_REMOTE, getpid()};
+}
+
+static int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* All of it, nothing before or behind a hole, and errno as it was. */
+static void check_reads(void)
+{
+	struct mem remote = mem_remote(), self = {.kind = MEM_SELF};
+	uint64_t word = 0x1122334455667788, copy = 0, words[3] = {1, 2, 3}, got[3] = {0};
+	uint64_t raddrs[3] = {(uintptr_t)&words[0], (uintptr_t)&words[2], 8};
+	int n_fds = count_fds();
+	size_t n_read = 99;
+	char *pages;
+
+	pages = mmap(NULL, 2 * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		     0);
+	assert_true(pages != MAP_FAILED);
+	munmap(pages + PAGE_BYTES, PAGE_BYTES);
+	errno = E2BIG;
+
+	assert_int_equal(mem_read(&remote, (uintptr_t)&word, &copy, sizeof(copy)), 0);
+	assert_true(copy == word);
+	assert_int_equal(mem_read(&remote, 0, &copy, sizeof(copy)), -EFAULT);
+	assert_int_equal(mem_read(&remote, UINT64_MAX - 7, &copy, sizeof(copy)), -EFAULT);
+	assert_int_equal(mem_read(&remote, UINT64_C(1) << 60, &copy, sizeof(copy)), -EFAULT);
+	assert_int_equal(mem_read(&remote, (uintptr_t)pages + PAGE_BYTES - 4, &copy, sizeof(copy)),
+			 -EFAULT);
+	assert_int_equal(mem_read(&self, 0, &copy, sizeof(copy)), -EFAULT);
+	assert_int_equal(mem_read(&self, 4095, &copy, sizeof(copy)), -EFAULT);
+
+	assert_int_equal(mem_read_words_remote(remote.pid, raddrs, got, 2, &n_read), 0);
+	assert_int_equal(n_read, 2);
+	assert_true(got[0] == 1 && got[1] == 3);
+	assert_int_equal(mem_read_words_remote(remote.pid, raddrs, got, 3, &n_read), 0);
+	assert_int_equal(n_read, 2);
+	assert_int_equal(mem_read_words_remote(remote.pid, raddrs, got, 0, &n_read), 0);
+	assert_int_equal(n_read, 0);
+	assert_int_equal(errno, E2BIG);
+
+	munmap(pages, PAGE_BYTES);
+	assert_int_equal(count_fds(), n_fds);
+}
+
+static void test_reads(void **state)
+{
+	(void)state;
+	check_reads();
+}
+
+static void test_no_process(void **state)
+{
+	struct mem gone = {MEM_REMOTE, 0x3fffffff};
+	uint64_t word;
+
+	(void)state;
+	assert_int_equal(mem_read(&gone, (uintptr_t)&word, &word, sizeof(word)), -ESRCH);
+}
+
+static int refuse_vm_readv(unsigned int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) ? -errno : 0;
+}
+
+/* In a child each, since a filter stays; the same checks must hold through /proc/PID/mem. */
+static void test_refused(void **state)
+{
+	static const unsigned int errors[] = {EPERM, ENOSYS};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		pid_t pid = fork();
+		int status;
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			if (refuse_vm_readv(errors[i]))
+				_exit(77);
+			check_reads();
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+			skip();
+		assert_int_equal(status, 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reads),
+		cmocka_unit_test(test_no_process),
+		cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
