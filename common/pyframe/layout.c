@@ -5,9 +5,11 @@
  * Up to 3.12 CPython does not describe itself, and the offsets below are those of its release
  * builds on 64-bit machines, computed with offsetof() from the headers of 3.8.18, 3.9.18,
  * 3.10.13, 3.11.7 and 3.12.1. They are the same on x86-64 and aarch64 (sizeof(pthread_mutex_t)
- * differs, but only fields after it move, and none of them is used). A debug build has others:
- * it is caught by the links checked in layout_check_links(), or at the latest by the type check
- * of every code object, so that a wrong layout gives no stack instead of a wrong one.
+ * differs, but only fields after it move, and none of them is used), and the same in a debug build
+ * (--with-pydebug, tried with Debian's of 3.11). A build with reference tracing (Py_TRACE_REFS) has
+ * longer object headers: it is caught by the type check of every code object, so that a wrong
+ * layout gives no stack instead of a wrong one. What the runtime and the threads say of each other
+ * is checked in layout_check_links().
  *
  * From 3.13 on _PyRuntime begins with struct _Py_DebugOffsets (Include/internal/pycore_runtime.h,
  * since 3.14 pycore_debug_offsets.h). Its own layout changes with each minor version and is fixed
