@@ -38,8 +38,7 @@ struct pyframe_layout {
 	uint8_t executable_mask;  /* bits of the code pointer that are a tag */
 	uint8_t owner_first_shim; /* this owner up to owner_last is no Python frame; 0: no owners */
 	uint8_t owner_last;	  /* above it, it is not a frame */
-	uint8_t calling_states; /* bit n: a frame that has called another may be in state n; 0: any
-				 */
+	uint8_t calling_states;	  /* bit n: a frame that called another may be in state n; 0: any */
 	uint8_t unicode_kind_shift; /* in the state word: kind, 3 bits, then compact, then ascii */
 	enum linetable_kind linetable_kind;
 

@@ -76,8 +76,9 @@ int pyframe_find_thread(const struct pyframe *p, const struct mem *mem, uint64_t
 int pyframe_walk(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		 struct pyframe_stack *ret_stack);
 
-/* For the stack of a thread that may run: passes until two consecutive ones are equal, at most 4;
- * then keeps the common outer part of the last two, with PYFRAME_END_TORN. */
+/* For the stack of a thread that may run: passes until two are equal but for the innermost
+ * instruction, at most 4 (8 with those that lose their way); then keeps the common outer part of
+ * the last two, with PYFRAME_END_TORN. Such an end may leave no frame at all. */
 int pyframe_walk_stable(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 			struct pyframe_stack *ret_stack);
 
@@ -97,7 +98,6 @@ int pyframe_unicode(const struct pyframe *p, const struct mem *mem, uint64_t str
 int pyframe_coroutine_code(const struct pyframe *p, const struct mem *mem, uint64_t coro_raddr,
 			   uint64_t *ret_code_raddr);
 
-/* The qualified name of the same, which code objects lack before 3.11. Return: length, or -errno.
- */
+/* The qualified name of the same, which code lacks before 3.11. Return: its length, or -errno. */
 int pyframe_coroutine_name(const struct pyframe *p, const struct mem *mem, uint64_t coro_raddr,
 			   char *buf, size_t size_bytes);
