@@ -4,15 +4,24 @@
  *
  * A C audit hook can be added before the interpreter is initialised, needs no Python code and is
  * called with the GIL held. It looks at imports only, until the C module of asyncio has been
- * imported; then the hooks of py/ are put in, and from then on it returns at once. The audit event
- * of an import comes before the module is there, so it is a later import that finds it: asyncio
- * itself imports a dozen modules after _asyncio.
+ * imported; then the hooks of py/ are put in. The audit event of an import comes before the module
+ * is there, so it is a later import that finds it: asyncio itself imports a dozen modules after
+ * _asyncio.
+ *
+ * Then the audit hook takes itself out of the interpreter's list, which no function of the API
+ * does: a program with an audit hook pays for every event (id() is one). At the latest it leaves
+ * when the interpreter clears the list, since until 3.11 that frees our entry, made before Python
+ * chose its allocator, by another allocator: `python -X dev` aborted there. The entry itself is
+ * never freed: the caller still reads its link.
  *
  * A free-threaded build has other object layouts and no GIL that would order what we do: it is left
  * alone, and that is counted.
  */
 #include <dlfcn.h>
+#include <link.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "py/api.h"
 #include "py/bootstrap.h"
@@ -21,6 +30,22 @@
 #include "py/running.h"
 #include "watch.h"
 
+/*
+ * The list lies in the part of _PyRuntime before the main interpreter, which begins at 57 KB (3.11)
+ * to 88 KB (3.13); the whole is over 400 KB.
+ */
+#define RUNTIME_MAX_BYTES (256u << 10)
+
+/* CPython 3.8-3.15: _Py_AuditHookEntry, Include/internal/pycore_interp.h or pycore_runtime.h. */
+struct audit_entry {
+	struct audit_entry *next;
+	audit_fn hook;
+	void *user;
+};
+
+/* Where the interpreter keeps the first entry of its list; NULL when that was not found. */
+static struct audit_entry **audit_head;
+static struct audit_entry *audit_own;
 static bool is_done;
 
 static void install(void)
@@ -40,13 +65,71 @@ static void install(void)
 	py.PyErr_Restore(type, value, traceback);
 }
 
+/* Ours was the first to be added, so it is the head of the list until it leaves. */
+static void audit_leave(void)
+{
+	if (audit_head && *audit_head == audit_own)
+		*audit_head = (*audit_head)->next;
+	audit_head = NULL;
+}
+
 static int on_audit(const char *event, PyObject *args, void *unused)
 {
 	(void)args;
 	(void)unused;
-	if (!is_done && event[0] == 'i' && !strcmp(event, "import"))
+	if (event[0] == 'i' && !is_done && !strcmp(event, "import"))
 		install();
+	if (is_done || !strcmp(event, "cpython._PySys_ClearAuditHooks"))
+		audit_leave();
 	return 0;
+}
+
+/* The interpreter's state, or as much of it as can hold the list. Return: its size in bytes. */
+static size_t runtime_find(void **ret_base)
+{
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info object;
+
+	*ret_base = dlsym(RTLD_DEFAULT, "_PyRuntime");
+	if (!*ret_base || !dladdr1(*ret_base, &object, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
+		return 0;
+	return MIN(symbol->st_size, RUNTIME_MAX_BYTES) & ~(sizeof(uint64_t) - 1);
+}
+
+/* Read by the kernel: what has changed may be no address at all. */
+static bool is_our_entry(uint64_t word)
+{
+	struct mem mem = {.kind = MEM_REMOTE, .pid = getpid()};
+	struct audit_entry entry;
+
+	return word && word % sizeof(void *) == 0 && !mem_read(&mem, word, &entry, sizeof(entry)) &&
+	       entry.hook == on_audit;
+}
+
+/*
+ * Add the hook, and find the head of the list: of the words of the interpreter's state that the
+ * call has changed, the one that leads to our entry. No other thread runs yet.
+ */
+static bool audit_enter(void)
+{
+	uint64_t *words = NULL, *before;
+	size_t size_bytes = runtime_find((void **)&words);
+
+	before = mmap(NULL, RUNTIME_MAX_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
+	if (before == MAP_FAILED)
+		return false;
+	memcpy(before, words, size_bytes);
+	if (py.PySys_AddAuditHook(on_audit, NULL)) {
+		munmap(before, RUNTIME_MAX_BYTES);
+		return false;
+	}
+	for (size_t i = 0; i < size_bytes / sizeof(*words) && !audit_head; i++)
+		if (words[i] != before[i] && is_our_entry(words[i]))
+			audit_head = (struct audit_entry **)&words[i];
+	audit_own = audit_head ? *audit_head : NULL;
+	munmap(before, RUNTIME_MAX_BYTES);
+	return true;
 }
 
 static bool is_free_threaded(void)
@@ -66,5 +149,5 @@ _hidden_ bool bootstrap_init(void)
 {
 	if (!py_resolve() || is_free_threaded())
 		return false;
-	return !py.PySys_AddAuditHook(on_audit, NULL);
+	return audit_enter();
 }

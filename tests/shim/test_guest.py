@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The law of the guest: programs that do what is hard on a guest run as they do unwatched.
+
+Each program of guests/ runs bare and with the shim, under several Pythons and with several kinds of
+daemon: none, none but a recording, one that never reads, one that answers nonsense, one that hangs
+up at once, one whose queue is full. Status, stdout and stderr must be the same to the byte.
+"""
+import setup  # noqa: F401
+import ctypes
+import os
+import re
+import socket
+import threading
+
+from lib import paths, pythons, runner, watch
+from lib.runner import test
+
+GUESTS = os.path.join(paths.TREE, "tests", "shim", "guests")
+LOW = "blocking-call=1us,slow-callback=1us,long-turn=1us"
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 0x4000, 0x40000
+ENDINGS = ["exit", "_exit", "abort", "kill", "raise", "exec", "exec_python", "stop"]
+LIMITS = ["descriptors", "threads", "memory", "files"]
+
+
+class Daemon:
+    """A daemon that behaves badly. The socket lives as long as the `with` block."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.path = os.path.join(os.getcwd(), "socket")
+
+    def __enter__(self):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.bind(self.path)
+        self.socket.listen(0 if self.kind == "full" else 64)
+        self.kept = []
+        if self.kind == "full":
+            for _ in range(3):
+                waiting = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                waiting.setblocking(False)
+                try:
+                    waiting.connect(self.path)
+                except BlockingIOError:
+                    pass
+                self.kept.append(waiting)
+        else:
+            threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            if self.kind == "hangup":
+                client.close()
+                continue
+            if self.kind == "nonsense":
+                try:
+                    client.send(os.urandom(256))
+                    client.send(b"")
+                except OSError:
+                    pass
+            self.kept.append(client)
+
+    def __exit__(self, *_):
+        self.socket.close()
+        for kept in self.kept:
+            kept.close()
+        os.unlink(self.path)
+
+
+DAEMONS = ["none", "recording", "deaf", "nonsense", "hangup", "full"]
+
+
+def argv_of(python, program, *args):
+    return [*python.argv, os.path.join(GUESTS, program), *args]
+
+
+def normal(outcome):
+    """Without addresses: the loader places each run elsewhere."""
+    for stream in ("stdout", "stderr"):
+        setattr(outcome, stream, re.sub(rb"0x[0-9a-f]+", b"0x", getattr(outcome, stream)))
+    return outcome
+
+
+def assert_alike(argv, daemon="recording", options=""):
+    bare = normal(watch.run(argv))
+    env = {"LD_PRELOAD": paths.SHIM, "LOOPHOUND_OPTIONS": options}
+    if daemon == "none":
+        return watch.assert_same(bare, normal(watch.run(argv, env=env)))
+    if daemon == "recording":
+        os.makedirs("recordings", exist_ok=True)
+        env["LOOPHOUND_DIR"] = os.path.abspath("recordings")
+        return watch.assert_same(bare, normal(watch.run(argv, env=env)))
+    with Daemon(daemon) as hostile:
+        env["LOOPHOUND_SOCKET"] = hostile.path
+        return watch.assert_same(bare, normal(watch.run(argv, env=env)))
+
+
+def some_pythons():
+    """The oldest, the newest, Debian's, and those in between that changed what matters here."""
+    host = [python for python in pythons.host()]
+    wanted = {host[0].label, host[-1].label, pythons.debian().label}
+    wanted |= {python.label for python in host if python.minor in ((3, 11), (3, 12))}
+    return [python for python in host if python.label in wanted]
+
+
+def cells(programs):
+    return lambda: [(program, python) for program in programs for python in some_pythons()]
+
+
+def label(cell):
+    return "-".join(str(part) for part in cell)
+
+
+@test(each=cells(["fork_in_callback.py", "fork_chain.py", "raw_fork.py", "closed_descriptors.py",
+                  "many_loops.py", "daemon_threads.py", "signals.py", "identity.py"]), label=label)
+def a_hard_program(cell):
+    program, python = cell
+    assert_alike(argv_of(python, program))
+    assert_alike(argv_of(python, program), "deaf", LOW)
+
+
+@test(each=some_pythons)
+def the_debug_allocators(python):
+    """Python frees in its debug allocator what we made it allocate before it chose one."""
+    for program in ("identity.py", "many_loops.py"):
+        assert_alike([*python.argv, "-X", "dev", os.path.join(GUESTS, program)])
+    assert_alike([*python.argv, "-X", "dev", "-c", "print(1)"])
+
+
+@test(each=lambda: [python for python in some_pythons() if python.minor >= (3, 12)])
+def no_warning_of_a_fork_in_threads(python):
+    argv = [*python.argv, "-W", "error", os.path.join(GUESTS, "fork_in_callback.py")]
+    assert watch.run(argv).status == 0
+    assert_alike(argv)
+
+
+@test(each=lambda: [(ending, python) for ending in ENDINGS for python in some_pythons()],
+      label=label)
+def an_ending(cell):
+    ending, python = cell
+    assert_alike(argv_of(python, "endings.py", ending))
+    assert_alike(argv_of(python, "endings.py", ending), "deaf")
+
+
+@test(each=DAEMONS)
+def a_daemon(kind):
+    """More records than the ring holds, more names than the arena holds."""
+    assert_alike(argv_of(pythons.debian(), "busy.py"), kind, LOW)
+    assert_alike(argv_of(pythons.debian(), "endings.py", "_exit"), kind, LOW)
+
+
+@test(each=LIMITS)
+def a_limit(what):
+    if what == "threads" and os.geteuid() == 0:
+        runner.skip("root may make threads without limit")
+    assert_alike(argv_of(pythons.debian(), "limits.py", what))
+    assert_alike(argv_of(pythons.debian(), "limits.py", what), "deaf")
+
+
+def full_folder():
+    """A file system with room for 64 KiB."""
+    if os.geteuid() != 0:
+        runner.skip("only root can mount a small file system")
+    libc = ctypes.CDLL(None, use_errno=True)
+    os.mkdir("small")
+    if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None):
+        runner.skip(f"no mount namespace here: {os.strerror(ctypes.get_errno())}")
+    assert libc.mount(b"tmpfs", b"small", b"tmpfs", 0, b"size=64k") == 0, ctypes.get_errno()
+    return os.path.abspath("small")
+
+
+@test(each=["missing", "unwritable", "full"])
+def a_recording_folder(what):
+    argv = argv_of(pythons.debian(), "busy.py")
+    folder = os.path.abspath("folder")
+    if what == "unwritable":
+        os.close(os.open(folder, os.O_CREAT))
+    elif what == "full":
+        folder = full_folder()
+    bare = watch.run(argv)
+    watch.assert_same(bare, watch.run(argv, env={
+        "LD_PRELOAD": paths.SHIM, "LOOPHOUND_OPTIONS": LOW, "LOOPHOUND_DIR": folder}))
+
+
+@test
+def an_idle_loop_is_let_sleep():
+    outcome = watch.run(argv_of(pythons.debian(), "idle.py"), env={"LD_PRELOAD": paths.SHIM})
+    assert outcome.status == 0, outcome.text()
+    # One thread of ours, and it did not wake once while nothing happened.
+    assert outcome.stderr.split(b"\n")[0] == b"1 [0]", outcome.text()
+
+
+@test
+def a_program_without_a_loop_gets_no_thread():
+    code = "import os, time; time.sleep(0.01); print(len(os.listdir('/proc/self/task')))"
+    outcome = watch.run([*pythons.debian().argv, "-c", code], env={"LD_PRELOAD": paths.SHIM})
+    assert outcome.stdout == b"1\n", outcome.text()
+
+
+runner.main(__name__)
