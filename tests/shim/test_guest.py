@@ -10,6 +10,7 @@ import ctypes
 import os
 import re
 import socket
+import tempfile
 import threading
 
 from lib import paths, pythons, runner, watch
@@ -27,7 +28,7 @@ class Daemon:
 
     def __init__(self, kind):
         self.kind = kind
-        self.path = os.path.join(os.getcwd(), "socket")
+        self.path = os.path.join(tempfile.mkdtemp(), "socket")
 
     def __enter__(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -91,8 +92,7 @@ def assert_alike(argv, daemon="recording", options=""):
     if daemon == "none":
         return watch.assert_same(bare, normal(watch.run(argv, env=env)))
     if daemon == "recording":
-        os.makedirs("recordings", exist_ok=True)
-        env["LOOPHOUND_DIR"] = os.path.abspath("recordings")
+        env["LOOPHOUND_DIR"] = tempfile.mkdtemp()
         return watch.assert_same(bare, normal(watch.run(argv, env=env)))
     with Daemon(daemon) as hostile:
         env["LOOPHOUND_SOCKET"] = hostile.path
@@ -166,17 +166,17 @@ def full_folder():
     if os.geteuid() != 0:
         runner.skip("only root can mount a small file system")
     libc = ctypes.CDLL(None, use_errno=True)
-    os.mkdir("small")
+    folder = tempfile.mkdtemp()
     if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None):
         runner.skip(f"no mount namespace here: {os.strerror(ctypes.get_errno())}")
-    assert libc.mount(b"tmpfs", b"small", b"tmpfs", 0, b"size=64k") == 0, ctypes.get_errno()
-    return os.path.abspath("small")
+    assert libc.mount(b"tmpfs", folder.encode(), b"tmpfs", 0, b"size=64k") == 0, ctypes.get_errno()
+    return folder
 
 
 @test(each=["missing", "unwritable", "full"])
 def a_recording_folder(what):
     argv = argv_of(pythons.debian(), "busy.py")
-    folder = os.path.abspath("folder")
+    folder = os.path.join(tempfile.mkdtemp(), "folder")
     if what == "unwritable":
         os.close(os.open(folder, os.O_CREAT))
     elif what == "full":

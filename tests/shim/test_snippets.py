@@ -2,6 +2,7 @@
 """Every hooked symbol gives what it gives unwatched, in every frame it can be called from."""
 import setup  # noqa: F401
 import os
+import tempfile
 
 from lib import paths, pythons, runner, watch
 from lib.runner import test
@@ -15,9 +16,7 @@ OPTIONS = "blocking-call=1us,slow-callback=1us,long-turn=1us"
 
 
 def preloaded(argv, order=(paths.SHIM,), **more):
-    folder = os.path.join(os.getcwd(), "recordings")
-    os.makedirs(folder, exist_ok=True)
-    more.setdefault("LOOPHOUND_DIR", folder)
+    more.setdefault("LOOPHOUND_DIR", tempfile.mkdtemp())
     more["LD_PRELOAD"] = " ".join(order)
     return watch.run(argv, env=more)
 
