@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Child: the program that run starts
+ *
+ * It has our process group, so the terminal treats both alike: Ctrl-C and Ctrl-Z reach it by
+ * themselves. What the kernel sent (SI_KERNEL) is therefore not passed on; what somebody sent to
+ * us alone with kill() is meant for it and is. We survive those signals to write the report: they
+ * are blocked and read from a descriptor, while the child gets the mask and the dispositions that
+ * we were started with.
+ *
+ * Signals that stop are left alone: the terminal stops both, and the shell continues both.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "cli.h"
+
+static const int passed_on[] = {SIGINT,	 SIGQUIT, SIGTERM, SIGHUP,
+				SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
+
+static void child_reap(struct child *child)
+{
+	if (child->pid > 0 && !child->has_ended &&
+	    waitpid(child->pid, &child->wait_status, WNOHANG) == child->pid)
+		child->has_ended = true;
+}
+
+static void child_pass_on(struct child *child, const struct signalfd_siginfo *info)
+{
+	if (info->ssi_signo == SIGCHLD)
+		return;
+	if (child->has_ended || child->pid <= 0) {
+		child->is_interrupted |= info->ssi_signo == SIGINT || info->ssi_signo == SIGTERM ||
+					 info->ssi_signo == SIGHUP || info->ssi_signo == SIGQUIT;
+		return;
+	}
+	if (info->ssi_code != SI_KERNEL && (pid_t)info->ssi_pid != child->pid)
+		kill(child->pid, (int)info->ssi_signo);
+}
+
+/*
+ * All signals that are there are taken before the child is looked at: the Ctrl-C that ended it was
+ * sent before it ended, and must not count as one that came after.
+ */
+static int child_dispatch(struct source *source, uint32_t events)
+{
+	struct child *child = (struct child *)((char *)source - offsetof(struct child, signals));
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(source->fd, &info, sizeof(info)) == sizeof(info))
+		child_pass_on(child, &info);
+	child_reap(child);
+	return 0;
+}
+
+static int child_take_signals(struct child *child)
+{
+	struct sigaction chld = {.sa_handler = SIG_DFL}, pipe = {.sa_handler = SIG_IGN};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (size_t i = 0; i < ARRAY_LEN(passed_on); i++)
+		sigaddset(&set, passed_on[i]);
+	/* Where SIGCHLD is ignored, children leave no status to wait for. */
+	if (sigaction(SIGCHLD, &chld, &child->old_chld) ||
+	    sigaction(SIGPIPE, &pipe, &child->old_pipe) ||
+	    sigprocmask(SIG_BLOCK, &set, &child->old_mask))
+		return -errno;
+	child->signals.dispatch = child_dispatch;
+	child->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return child->signals.fd < 0 ? -errno : 0;
+}
+
+/* From here on signals are ours to pass on. Return: 0 or a negative errno. */
+int child_open(struct child *child, struct daemon *daemon)
+{
+	int r;
+
+	memset(child, 0, sizeof(*child));
+	r = child_take_signals(child);
+	return r ? r : daemon_add_source(daemon, &child->signals);
+}
+
+static void child_exec(const struct child *child, char **argv,
+		       const struct child_environment *environment, int error_fd)
+{
+	int error;
+
+	sigaction(SIGCHLD, &child->old_chld, NULL);
+	sigaction(SIGPIPE, &child->old_pipe, NULL);
+	sigprocmask(SIG_SETMASK, &child->old_mask, NULL);
+	if (!setenv("LD_PRELOAD", environment->preload, 1) &&
+	    !setenv("LOOPHOUND_SOCKET", environment->socket, 1) &&
+	    !setenv("LOOPHOUND_OPTIONS", environment->options, 1))
+		execvp(argv[0], argv);
+	error = errno;
+	if (write(error_fd, &error, sizeof(error)) < 0)
+		_exit(CLI_EXIT_NO_JOB);
+	_exit(CLI_EXIT_NOT_EXEC);
+}
+
+/*
+ * Start the program.
+ *
+ * Return: 0, an enum child_result with the errno of exec, or a negative errno.
+ */
+int child_start(struct child *child, char **argv, const struct child_environment *environment,
+		int *ret_errno)
+{
+	int pipe_fd[2], error;
+	ssize_t n;
+
+	if (pipe2(pipe_fd, O_CLOEXEC))
+		return -errno;
+	child->pid = fork();
+	if (!child->pid)
+		child_exec(child, argv, environment, pipe_fd[1]);
+	error = errno;
+	close(pipe_fd[1]);
+	if (child->pid < 0) {
+		close(pipe_fd[0]);
+		return -error;
+	}
+	do
+		n = read(pipe_fd[0], &error, sizeof(error));
+	while (n < 0 && errno == EINTR);
+	close(pipe_fd[0]);
+	if (n != sizeof(error))
+		return 0;
+	waitpid(child->pid, &child->wait_status, 0);
+	child->pid = 0;
+	*ret_errno = error;
+	return error == ENOENT || error == ENOTDIR ? CHILD_E_NOT_FOUND : CHILD_E_NOT_EXEC;
+}
+
+/* Its exit status as a shell gives it: 128 and the number of the signal that ended it. */
+int child_status(const struct child *child)
+{
+	return WIFSIGNALED(child->wait_status) ? CLI_EXIT_BY_SIGNAL + WTERMSIG(child->wait_status)
+					       : WEXITSTATUS(child->wait_status);
+}

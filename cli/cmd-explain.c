@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loophound explain: what a kind of finding means
+ *
+ * What it is, a wrong and a right example, and how to get rid of it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "kind.h"
+
+static const char *const texts[_KIND_N] = {
+	[KIND_BLOCKING_CALL] =
+		"A call that waits in the kernel or on a lock held the loop: while it waits,\n"
+		"no other task runs. Counted from --blocking-call (20ms); with --strict every\n"
+		"call that can block counts, however short. Many short ones in one callback\n"
+		"that pass --slow-callback together count as one, at the largest.\n"
+		"\n"
+		"  wrong   async def f():\n"
+		"              time.sleep(1)\n"
+		"  right   async def f():\n"
+		"              await asyncio.sleep(1)\n"
+		"\n"
+		"Use the asynchronous form of the call or library. Where there is none, move the\n"
+		"call off the loop: await asyncio.to_thread(call, argument).\n",
+	[KIND_SLOW_CALLBACK] =
+		"One callback, or one step of a task, kept the loop on the CPU or in native code\n"
+		"for --slow-callback (100ms) or longer. Time in calls that are reported by\n"
+		"themselves does not count, nor does time when the process was not scheduled.\n"
+		"\n"
+		"  wrong   async def f():\n"
+		"              return [work(x) for x in many]\n"
+		"  right   async def f():\n"
+		"              with ProcessPoolExecutor() as pool:\n"
+		"                  return await loop.run_in_executor(pool, work_all, many)\n"
+		"\n"
+		"Or give the loop a turn now and then: await asyncio.sleep(0).\n",
+	[KIND_LONG_TURN] =
+		"One pass of the loop took --long-turn (100ms) or longer, though no single\n"
+		"callback did: many short ones were ready at once, and whatever becomes ready\n"
+		"meanwhile waits for all of them.\n"
+		"\n"
+		"  wrong   await asyncio.gather(*(handle(x) for x in ten_thousand))\n"
+		"  right   limit = asyncio.Semaphore(100)   # and take it in handle()\n"
+		"\n"
+		"Start fewer at once, or make each one shorter.\n",
+	[KIND_STUCK] =
+		"A turn of --stuck (1s) or longer that never ended: a deadlock, an endless loop,\n"
+		"or a process that was killed meanwhile. While it lasts it is provisional; when\n"
+		"it ends after all it becomes one of the other kinds.\n"
+		"\n"
+		"  wrong   lock.acquire()        # held by a thread that waits for this loop\n"
+		"  right   async with lock: ...  # an asyncio.Lock\n"
+		"\n"
+		"The stack is the one seen last.\n",
+	[KIND_NEVER_AWAITED] =
+		"A coroutine was made and dropped without having run: its work was not done.\n"
+		"The site is the line that dropped it, the name is the coroutine's.\n"
+		"\n"
+		"  wrong   save(order)\n"
+		"  right   await save(order)\n"
+		"\n"
+		"To run it beside: task = asyncio.create_task(save(order)), and keep the task.\n",
+};
+
+int cmd_explain(int argc, char **argv)
+{
+	enum finding_kind kind;
+
+	if (argc < 2 || !strcmp(argv[1], "--help")) {
+		puts("Usage: loophound explain KIND\n\nKinds of finding:");
+		for (unsigned int i = 0; i < _KIND_N; i++)
+			printf("  %s%s\n", kind_name((enum finding_kind)i),
+			       texts[i] ? "" : " (not detected by this version yet)");
+		return argc < 2 ? CLI_EXIT_USAGE : CLI_EXIT_OK;
+	}
+	if (kind_parse(argv[1], strlen(argv[1]), &kind))
+		cli_usage("explain: there is no kind '%s'; loophound explain lists them", argv[1]);
+	printf("%s (%s)\n\n", kind_name(kind), severity_name(kind_severity(kind)));
+	fputs(texts[kind] ? texts[kind] : "This kind is not detected by this version yet.\n",
+	      stdout);
+	return CLI_EXIT_OK;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options that verbs share */
+#pragma once
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "gate.h"
+#include "output.h"
+#include "text.h"
+#include "wire/options.h"
+
+#define SHARED_MAX_OUTPUTS 16
+#define SHARED_MAX_GATES   64
+
+struct shared {
+	struct options limits;
+	uint32_t kinds;
+	const char *own_code;
+	const char *service;
+	const char *socket;
+	bool is_quiet, is_json;
+	int is_colored; /* -1: when stderr is a terminal */
+	struct output outputs[SHARED_MAX_OUTPUTS];
+	unsigned int n_outputs;
+	struct gate_rule gates[SHARED_MAX_GATES];
+	unsigned int n_gates;
+};
+
+#define SHARED_INIT                                                                 \
+	{                                                                           \
+		.limits = OPTIONS_DEFAULT, .kinds = KIND_MASK_ALL, .is_colored = -1 \
+	}
+
+extern const struct argp shared_limits_argp;
+extern const struct argp shared_output_argp;
+extern const struct argp shared_later_argp;
+
+void shared_take_environment(struct shared *shared);
+void shared_to_environment(const struct shared *shared, char *buf, size_t buf_bytes);
+void shared_report_options(const struct shared *shared, struct report_options *ret_options);
+int shared_open_outputs(struct shared *shared);
+int shared_write_outputs(struct shared *shared, const struct report *report);
+struct text_style shared_style(const struct shared *shared, int fd, char *cwd, size_t cwd_bytes);

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Aggregate: incidents gathered into findings
+ *
+ * The fingerprint names a finding across runs, so nothing in it changes when code moves: no lines,
+ * no absolute paths, and of a qualified name only its last part, since CPython before 3.11 knows no
+ * more of a running function. Within one report findings are told apart further, by the line,
+ * where the line is exact: two sleeps in one function are two sites. A stack sampled on the CPU
+ * says another line each time and stays one.
+ *
+ * Findings are never dropped once they are there; beyond AGGREGATE_MAX_FINDINGS new sites are
+ * refused, and the caller counts them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregate.h"
+#include "spans.h"
+
+/* A service in trouble shows tens of sites. Each may take some 100 KiB with its stacks. */
+#define AGGREGATE_MAX_FINDINGS 4096
+#define AGGREGATE_N_BUCKETS    1024
+
+struct entry {
+	struct entry *next;
+	uint64_t key;
+	struct finding *finding;
+	struct spans spans;
+};
+
+struct aggregate {
+	uint32_t n_entries;
+	struct entry *buckets[AGGREGATE_N_BUCKETS];
+};
+
+int aggregate_new(struct aggregate **ret_aggregate)
+{
+	struct aggregate *aggregate = calloc(1, sizeof(*aggregate));
+
+	if (!aggregate)
+		return -ENOMEM;
+	*ret_aggregate = aggregate;
+	return 0;
+}
+
+static void entry_free(struct entry *entry)
+{
+	finding_free(entry->finding);
+	spans_deinit(&entry->spans);
+	free(entry);
+}
+
+struct aggregate *aggregate_free(struct aggregate *aggregate)
+{
+	for (unsigned int i = 0; aggregate && i < AGGREGATE_N_BUCKETS; i++) {
+		struct entry *next;
+
+		for (struct entry *entry = aggregate->buckets[i]; entry; entry = next) {
+			next = entry->next;
+			entry_free(entry);
+		}
+	}
+	free(aggregate);
+	return NULL;
+}
+
+void aggregate_freep(struct aggregate **aggregate)
+{
+	aggregate_free(*aggregate);
+}
+
+/* FNV-1a with the terminating NUL, so that "ab" "c" is not "a" "bc". */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	for (text = text ? text : "";; text++) {
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+		if (!*text)
+			return hash;
+	}
+}
+
+static uint64_t hash_function(uint64_t hash, const struct frame *frame)
+{
+	const char *dot = frame->function ? strrchr(frame->function, '.') : NULL;
+
+	hash = hash_text(hash, frame->module);
+	return hash_text(hash, dot ? dot + 1 : frame->function);
+}
+
+static uint64_t incident_fingerprint(const struct incident *incident)
+{
+	enum finding_kind kind = incident->judgement->kind;
+	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), kind_name(kind));
+
+	hash = hash_text(hash, incident->call.name);
+	hash = hash_text(hash, incident->name);
+	hash = hash_text(hash, incident->name_file);
+	hash = hash_function(hash, &incident->site->culprit);
+	if (kind == KIND_NEVER_AWAITED)
+		return hash;
+	for (uint32_t i = 0; i < incident->site->n_chain; i++)
+		hash = hash_function(hash, incident->site->chain[i]);
+	return hash;
+}
+
+static uint64_t incident_key(const struct incident *incident, uint64_t fingerprint)
+{
+	char line[16];
+
+	if (!incident->call.name && incident->judgement->kind != KIND_NEVER_AWAITED)
+		return fingerprint;
+	snprintf(line, sizeof(line), "%d", incident->site->culprit.line);
+	return hash_text(fingerprint, line);
+}
+
+static int finding_new(const struct incident *incident, struct finding **ret_finding)
+{
+	struct finding *finding = calloc(1, sizeof(*finding));
+
+	if (!finding)
+		return -ENOMEM;
+	finding->kind = incident->judgement->kind;
+	snprintf(finding->fingerprint, sizeof(finding->fingerprint), "%016llx",
+		 (unsigned long long)incident_fingerprint(incident));
+	finding->culprit = incident->site->culprit;
+	finding->name = incident->name;
+	finding->call = incident->call;
+	finding->first_seen_at = finding->last_seen_at = incident->seen_at;
+	*ret_finding = finding;
+	return 0;
+}
+
+static bool stack_equal(const struct stack *a, const struct stack *b)
+{
+	if (a->n_frames != b->n_frames)
+		return false;
+	for (uint32_t i = 0; i < a->n_frames; i++)
+		if (a->frames[i].file != b->frames[i].file ||
+		    a->frames[i].function != b->frames[i].function ||
+		    a->frames[i].line != b->frames[i].line)
+			return false;
+	return true;
+}
+
+static struct stack *stack_copy(const struct stack *stack)
+{
+	size_t size_bytes = sizeof(*stack) + stack->n_frames * sizeof(stack->frames[0]);
+	struct stack *copy = malloc(size_bytes);
+
+	return copy ? memcpy(copy, stack, size_bytes) : NULL;
+}
+
+/* Without room the stack is left out: the finding's counts do not depend on it. */
+static void finding_add_stack(struct finding *finding, const struct stack *stack)
+{
+	if (!stack || !stack->n_frames)
+		return;
+	for (uint32_t i = 0; i < finding->n_stacks; i++)
+		if (stack_equal(finding->stacks[i], stack)) {
+			finding->stacks[i]->count += stack->count;
+			return;
+		}
+	if (finding->n_stacks == MODEL_MAX_STACKS)
+		return;
+	finding->stacks[finding->n_stacks] = stack_copy(stack);
+	if (finding->stacks[finding->n_stacks])
+		finding->n_stacks++;
+}
+
+static void finding_add_pid(struct finding *finding, int32_t pid)
+{
+	for (uint32_t i = 0; i < finding->n_pids; i++)
+		if (finding->pids[i] == pid)
+			return;
+	if (finding->n_pids < MODEL_MAX_PIDS)
+		finding->pids[finding->n_pids++] = pid;
+}
+
+/* Numbers come from strangers: a sum stays where eight of its like can be added. */
+static int64_t sum_ns(int64_t a, int64_t b)
+{
+	return MIN(MAX(a, INT64_C(0)) + MAX(b, INT64_C(0)), INT64_MAX / 8);
+}
+
+static int64_t sum_measured(int64_t a, int64_t b)
+{
+	return a < 0 || b < 0 ? -1 : sum_ns(a, b);
+}
+
+/* A part that was not measured once is not measured in sum; its time is unknown then. */
+static void cause_add(struct cause *cause, const struct cause *more)
+{
+	int64_t cpu_ns = sum_ns(cause->on_cpu_ns, more->on_cpu_ns);
+	int64_t queue_ns = sum_ns(cause->run_queue_ns, more->run_queue_ns);
+	int64_t unknown_ns = sum_ns(cause->unknown_ns, more->unknown_ns);
+
+	cause->on_cpu_ns = sum_measured(cause->on_cpu_ns, more->on_cpu_ns);
+	cause->run_queue_ns = sum_measured(cause->run_queue_ns, more->run_queue_ns);
+	if (cause->on_cpu_ns < 0)
+		unknown_ns = sum_ns(unknown_ns, cpu_ns);
+	if (cause->run_queue_ns < 0)
+		unknown_ns = sum_ns(unknown_ns, queue_ns);
+	cause->unknown_ns = unknown_ns;
+}
+
+/* What is not the same in every incident of a finding is not a property of it. */
+static void call_merge(struct call *call, const struct call *more)
+{
+	if (call->fd != more->fd)
+		call->fd = -1;
+	if (call->gil_held != more->gil_held)
+		call->gil_held = -1;
+}
+
+static void finding_add(struct finding *finding, const struct incident *incident)
+{
+	nsec_t span_ns = incident->judgement->span_ns;
+
+	cause_add(&finding->cause, &incident->judgement->cause);
+	finding->count++;
+	finding->total_ns += span_ns;
+	finding->max_ns = MAX(finding->max_ns, span_ns);
+	finding->first_seen_at = MIN(finding->first_seen_at, incident->seen_at);
+	finding->last_seen_at = MAX(finding->last_seen_at, incident->seen_at);
+	finding_add_pid(finding, incident->pid);
+	call_merge(&finding->call, &incident->call);
+	for (uint32_t i = 0; i < incident->n_stacks; i++)
+		finding_add_stack(finding, incident->stacks[i]);
+}
+
+static int entry_new(const struct incident *incident, uint64_t key, struct entry **ret_entry)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+
+	if (!entry || finding_new(incident, &entry->finding)) {
+		free(entry);
+		return -ENOMEM;
+	}
+	entry->key = key;
+	*ret_entry = entry;
+	return 0;
+}
+
+/* Count an incident. Return: 0, -ENOSPC when there are too many findings, -ENOMEM. */
+int aggregate_add(struct aggregate *aggregate, const struct incident *incident)
+{
+	uint64_t key = incident_key(incident, incident_fingerprint(incident));
+	struct entry **bucket = &aggregate->buckets[key % AGGREGATE_N_BUCKETS], *entry = *bucket;
+
+	while (entry && entry->key != key)
+		entry = entry->next;
+	if (!entry) {
+		if (aggregate->n_entries >= AGGREGATE_MAX_FINDINGS)
+			return -ENOSPC;
+		if (entry_new(incident, key, &entry))
+			return -ENOMEM;
+		entry->next = *bucket;
+		*bucket = entry;
+		aggregate->n_entries++;
+	}
+	finding_add(entry->finding, incident);
+	return spans_add(&entry->spans, incident->judgement->span_ns);
+}
+
+/* One incident as a finding of its own: what has not ended and may become of another kind. */
+int aggregate_single(const struct incident *incident, struct finding **ret_finding)
+{
+	struct finding *finding;
+	int r = finding_new(incident, &finding);
+
+	if (r)
+		return r;
+	finding_add(finding, incident);
+	finding->p50_ns = finding->p99_ns = finding->max_ns;
+	*ret_finding = finding;
+	return 0;
+}
+
+static int stack_compare(const void *a, const void *b)
+{
+	const struct stack *x = *(struct stack *const *)a, *y = *(struct stack *const *)b;
+
+	return (x->count < y->count) - (x->count > y->count);
+}
+
+static int entry_copy(struct entry *entry, struct finding **ret_finding)
+{
+	struct finding *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *entry->finding;
+	copy->p50_ns = spans_percentile(&entry->spans, 50);
+	copy->p99_ns = spans_percentile(&entry->spans, 99);
+	copy->n_stacks = 0;
+	for (uint32_t i = 0; i < entry->finding->n_stacks; i++) {
+		copy->stacks[copy->n_stacks] = stack_copy(entry->finding->stacks[i]);
+		if (!copy->stacks[copy->n_stacks]) {
+			finding_free(copy);
+			return -ENOMEM;
+		}
+		copy->n_stacks++;
+	}
+	qsort(copy->stacks, copy->n_stacks, sizeof(copy->stacks[0]), stack_compare);
+	*ret_finding = copy;
+	return 0;
+}
+
+static void findings_free(struct finding **findings, uint32_t n_findings)
+{
+	for (uint32_t i = 0; i < n_findings; i++)
+		finding_free(findings[i]);
+	free(findings);
+}
+
+/*
+ * All findings as they are now, in no order. The array and what is in it become the caller's.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int aggregate_copy(struct aggregate *aggregate, struct finding ***ret_findings,
+		   uint32_t *ret_n_findings)
+{
+	struct finding **findings = calloc(aggregate->n_entries + 1, sizeof(*findings));
+	uint32_t n = 0;
+
+	if (!findings)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < AGGREGATE_N_BUCKETS; i++)
+		for (struct entry *entry = aggregate->buckets[i]; entry; entry = entry->next) {
+			if (entry_copy(entry, &findings[n])) {
+				findings_free(findings, n);
+				return -ENOMEM;
+			}
+			n++;
+		}
+	*ret_findings = findings;
+	*ret_n_findings = n;
+	return 0;
+}

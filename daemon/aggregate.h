@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Aggregate: incidents gathered into findings, one for each kind and site */
+#pragma once
+
+#include "judge.h"
+#include "model.h"
+#include "site.h"
+
+struct aggregate;
+
+/* One incident, ready to be counted. */
+struct incident {
+	const struct judgement *judgement;
+	const struct site *site;
+	uint64_t seen_at; /* CLOCK_REALTIME, of its start */
+	int32_t pid;
+	const char *name;
+	const char *name_file; /* never-awaited: where the coroutine function stands */
+	struct call call;
+	struct stack *const *stacks;
+	uint32_t n_stacks;
+};
+
+int aggregate_new(struct aggregate **ret_aggregate);
+struct aggregate *aggregate_free(struct aggregate *aggregate);
+void aggregate_freep(struct aggregate **aggregate);
+
+int aggregate_add(struct aggregate *aggregate, const struct incident *incident);
+int aggregate_copy(struct aggregate *aggregate, struct finding ***ret_findings,
+		   uint32_t *ret_n_findings);
+int aggregate_single(const struct incident *incident, struct finding **ret_finding);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Daemon: the core that watches processes, hosted by loophoundd and by loophound run */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "aggregate.h"
+#include "drain.h"
+#include "live.h"
+#include "model.h"
+#include "names.h"
+#include "own-code.h"
+#include "watch.h"
+
+/* What a descriptor in the daemon's epoll set belongs to; embedded in its owner. */
+struct source;
+typedef int (*source_fn)(struct source *source, uint32_t events);
+
+struct source {
+	int fd;
+	source_fn dispatch;
+};
+
+struct daemon_config {
+	struct report_options options; /* what was asked for, for the report */
+	struct own_code own;
+	const char *service;
+	const char *base_dir;
+	bool is_live; /* tell stalls on stderr as they come */
+};
+
+struct client;
+
+struct daemon {
+	struct daemon_config config;
+	int epoll_fd;
+	struct source listener;
+	char *socket_path;
+	struct names *names;
+	struct aggregate *aggregate;
+	struct live live;
+	struct client *clients;
+	uint32_t n_clients;
+	struct watch *watches; /* of processes that have not ended */
+	uint32_t n_watches;
+	uint64_t n_hellos; /* processes that ever said hello, refused ones included */
+	struct process *ended;
+	uint32_t n_ended;
+	struct loop *ended_loops;
+	uint32_t n_ended_loops;
+	struct losses lost; /* what belongs to no process */
+	uint64_t started_at;
+	nsec_t drained_ns, reaped_ns;
+};
+
+int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon);
+struct daemon *daemon_free(struct daemon *daemon);
+void daemon_freep(struct daemon **daemon);
+
+int daemon_add_source(struct daemon *daemon, struct source *source);
+void daemon_remove_source(struct daemon *daemon, struct source *source);
+int daemon_dispatch(struct daemon *daemon, int timeout_ms);
+
+struct drain daemon_drain_state(struct daemon *daemon);
+void daemon_drain(struct daemon *daemon);
+void daemon_link_watch(struct daemon *daemon, struct watch *watch);
+void daemon_end_watch(struct daemon *daemon, struct watch *watch, bool is_killed);
+void daemon_end_watch_at(struct daemon *daemon, struct watch *watch, bool is_killed,
+			 nsec_t ended_ns);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Drain: what a watch has recorded since, judged and counted */
+#pragma once
+
+#include "aggregate.h"
+#include "live.h"
+#include "watch.h"
+
+/* Where what is drained goes. */
+struct drain {
+	struct aggregate *aggregate;
+	struct live *live;
+	uint32_t kinds; /* KIND_MASK of each that is judged */
+	nsec_t now_ns;	/* CLOCK_MONOTONIC */
+};
+
+void drain_watch(struct drain *drain, struct watch *watch);
+void drain_record(struct drain *drain, struct watch *watch, const struct record *record,
+		  uint32_t size_bytes);
+void drain_last(struct drain *drain, struct watch *watch, bool is_killed, nsec_t ended_ns);

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loophoundd: the core as a service of a host
+ *
+ * It listens where shims look for it, wakes those that sleep for want of one, and answers status
+ * and report until it is told to end. Limits are those each process was given; what is judged and
+ * counted here is everything they report.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "listen.h"
+#include "log.h"
+#include "proc.h"
+#include "wire/hello.h"
+#include "wire/options.h"
+
+#define EXIT_USAGE  2
+#define EXIT_NO_JOB 4
+
+static const char *arg_socket;
+static const char *arg_own_code;
+static const char *arg_service;
+
+enum {
+	KEY_SOCKET = 256,
+	KEY_OWN_CODE,
+	KEY_SERVICE,
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case KEY_SOCKET:
+		arg_socket = arg;
+		return 0;
+	case KEY_OWN_CODE:
+		arg_own_code = arg;
+		return 0;
+	case KEY_SERVICE:
+		arg_service = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "there is nothing to be done with '%s'", arg);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option options[] = {
+	{"socket", KEY_SOCKET, "PATH", 0, "listen at PATH instead of the well-known socket", 0},
+	{"own-code", KEY_OWN_CODE, "GLOB,...", 0, "installed code to treat as the user's own", 0},
+	{"service", KEY_SERVICE, "NAME", 0, "the service all processes belong to", 0},
+	{0},
+};
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "Watch the event loops of the processes that load libloophound.so.",
+};
+
+/* Where shims of this user look. Return: 0 or a negative errno. */
+static int socket_default(char *buf, size_t buf_bytes)
+{
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (!geteuid())
+		n = snprintf(buf, buf_bytes, "%s", HELLO_SOCKET_SYSTEM);
+	else if (runtime_dir && *runtime_dir == '/')
+		n = snprintf(buf, buf_bytes, "%s/loophound/socket", runtime_dir);
+	else
+		n = snprintf(buf, buf_bytes, HELLO_SOCKET_USER, geteuid());
+	return n < 0 || (size_t)n >= buf_bytes ? -ENAMETOOLONG : 0;
+}
+
+static int socket_make_dir(const char *path)
+{
+	char dir[256];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return 0;
+	*slash = '\0';
+	return mkdir(dir, geteuid() ? 0700 : 0755) && errno != EEXIST ? -errno : 0;
+}
+
+static int service_listen(struct daemon *daemon)
+{
+	char path[256];
+	int r = 0;
+
+	if (!arg_socket) {
+		r = socket_default(path, sizeof(path));
+		if (!r)
+			r = socket_make_dir(path);
+	} else {
+		snprintf(path, sizeof(path), "%s", arg_socket);
+	}
+	if (!r)
+		r = listen_open(daemon, path, geteuid() ? 0600 : 0666);
+	if (r == LISTEN_E_TAKEN)
+		log_line("another daemon already listens at %s", path);
+	else if (r)
+		log_line("cannot listen at %s: %s", path,
+			 r == LISTEN_E_LONG ? "the path is too long" : strerror(-r));
+	else
+		log_line("listening at %s", path);
+	return r;
+}
+
+struct ending {
+	struct source source;
+	int signal;
+};
+
+static int ending_dispatch(struct source *source, uint32_t events)
+{
+	struct ending *ending = (struct ending *)source;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(source->fd, &info, sizeof(info)) == sizeof(info))
+		ending->signal = (int)info.ssi_signo;
+	return 0;
+}
+
+static int ending_open(struct ending *ending, struct daemon *daemon)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	ending->source.dispatch = ending_dispatch;
+	ending->source.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return ending->source.fd < 0 ? -errno : daemon_add_source(daemon, &ending->source);
+}
+
+static void service_run(struct daemon *daemon)
+{
+	struct ending ending = {0};
+	unsigned int n_woken;
+	int r = ending_open(&ending, daemon);
+
+	if (r) {
+		log_line("cannot wait for signals: %s", strerror(-r));
+		return;
+	}
+	n_woken = proc_wake_parked();
+	if (n_woken)
+		log_line("woke %u waiting processes", n_woken);
+	while (!ending.signal && !r)
+		r = daemon_dispatch(daemon, -1);
+	if (r)
+		log_line("ending: %s", strerror(-r));
+	else
+		log_line("ending on signal %d, %u processes watched", ending.signal,
+			 daemon->n_watches);
+	daemon_remove_source(daemon, &ending.source);
+	close(ending.source.fd);
+}
+
+static void config_set(struct daemon_config *config)
+{
+	struct options limits = OPTIONS_DEFAULT;
+
+	*config = (struct daemon_config){
+		.options = {.slow_callback_ns = limits.slow_callback_ns,
+			    .long_turn_ns = limits.long_turn_ns,
+			    .blocking_call_ns = limits.blocking_call_ns,
+			    .stuck_ns = limits.stuck_ns,
+			    .kinds = KIND_MASK_ALL,
+			    .own_code = arg_own_code},
+		.service = arg_service,
+	};
+	own_code_add_globs(&config->own, arg_own_code);
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(daemon_freep) struct daemon *daemon = NULL;
+	struct daemon_config config;
+	int r;
+
+	log_init("loophoundd");
+	argp_program_version = "loophoundd " LOOPHOUND_VERSION;
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	config_set(&config);
+	r = daemon_new(&config, &daemon);
+	if (r) {
+		log_line("cannot start: %s", strerror(-r));
+		return EXIT_NO_JOB;
+	}
+	if (service_listen(daemon))
+		return EXIT_NO_JOB;
+	service_run(daemon);
+	return 0;
+}

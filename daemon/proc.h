@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Proc: what /proc says of a process, and waking shims that sleep for want of a daemon */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+int proc_pidfd(int32_t pid);
+bool proc_has_ended(int pidfd);
+bool proc_is_dying(int32_t pid);
+bool proc_maps_region(int32_t pid, uint64_t inode);
+size_t proc_cwd(int32_t pid, char *buf, size_t buf_bytes);
+unsigned int proc_wake_parked(void);

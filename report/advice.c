@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What to say about a finding
+ *
+ * The advice depends on the kind and, for a call, on its family. The function of a library through
+ * which the user's code came to wait says more than the symbol of libc, so it is looked at first:
+ * psycopg2 waits in poll() like everything else.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "advice.h"
+#include "stamp.h"
+
+struct advice {
+	const char *start; /* of the call's symbol or the library function's module */
+	const char *text;
+};
+
+static const struct advice by_module[] = {
+	{"subprocess", "Use asyncio.create_subprocess_exec() and await its communicate()."},
+	{"requests", "Use an asynchronous client (httpx, aiohttp), or await asyncio.to_thread()."},
+	{"urllib", "Use an asynchronous client (httpx, aiohttp), or await asyncio.to_thread()."},
+	{"http.client",
+	 "Use an asynchronous client (httpx, aiohttp), or await asyncio.to_thread()."},
+	{"httpx", "Use httpx.AsyncClient."},
+	{"psycopg2",
+	 "Use an asynchronous driver (psycopg 3, asyncpg), or await asyncio.to_thread()."},
+	{"pymysql",
+	 "Use an asynchronous driver (asyncmy, aiomysql), or await asyncio.to_thread()."},
+	{"sqlalchemy", "Use sqlalchemy.ext.asyncio with an asynchronous driver."},
+	{"redis", "Use redis.asyncio."},
+	{"sqlite3", "Use aiosqlite, or await asyncio.to_thread()."},
+	{"queue", "Use asyncio.Queue, or await asyncio.to_thread()."},
+	{"threading", "Do not wait for a thread on the loop: await asyncio.to_thread(), or use an "
+		      "asyncio primitive."},
+	{"concurrent.futures", "Await asyncio.wrap_future() instead of calling result()."},
+	{"kafka", "Use aiokafka, or poll in a thread."},
+};
+
+static const struct advice by_call[] = {
+	{"clock_nanosleep", "Use await asyncio.sleep()."},
+	{"nanosleep", "Use await asyncio.sleep()."},
+	{"usleep", "Use await asyncio.sleep()."},
+	{"sleep", "Use await asyncio.sleep()."},
+	{"pause", "Wait for the signal with loop.add_signal_handler()."},
+	{"sigwait", "Wait for the signal with loop.add_signal_handler()."},
+	{"sigtimedwait", "Wait for the signal with loop.add_signal_handler()."},
+	{"getaddrinfo", "Use await loop.getaddrinfo()."},
+	{"getnameinfo", "Use await loop.getnameinfo()."},
+	{"gethostby", "Use await loop.getaddrinfo()."},
+	{"wait", "Use asyncio.create_subprocess_exec() and await its wait()."},
+	{"system", "Use await asyncio.create_subprocess_shell()."},
+	{"popen", "Use await asyncio.create_subprocess_shell()."},
+	{"pclose", "Use await asyncio.create_subprocess_shell()."},
+	{"connect", "Use await asyncio.open_connection() or an asynchronous client."},
+	{"accept", "Use asyncio.start_server()."},
+	{"recv", "Use a stream or an asynchronous client instead of a blocking socket."},
+	{"send", "Use a stream or an asynchronous client instead of a blocking socket."},
+	{"sem_", "Use an asyncio primitive, or wait in await asyncio.to_thread()."},
+	{"pthread_", "Use an asyncio primitive, or wait in await asyncio.to_thread()."},
+	{"futex", "Use an asyncio primitive, or wait in await asyncio.to_thread()."},
+	{"flock", "Take the file lock in await asyncio.to_thread()."},
+	{"lockf", "Take the file lock in await asyncio.to_thread()."},
+	{"fcntl", "Take the file lock in await asyncio.to_thread()."},
+	{"fsync", "Write the file in await asyncio.to_thread()."},
+	{"fdatasync", "Write the file in await asyncio.to_thread()."},
+	{"sync", "Write the file in await asyncio.to_thread()."},
+	{"open", "Open and read the file in await asyncio.to_thread()."},
+	{"read", "Read in await asyncio.to_thread(), or from an asyncio stream."},
+	{"pread", "Read in await asyncio.to_thread()."},
+	{"write", "Write in await asyncio.to_thread(), or to an asyncio stream."},
+	{"pwrite", "Write in await asyncio.to_thread()."},
+	{"poll", "A synchronous client waits here: use its asynchronous form, or await "
+		 "asyncio.to_thread()."},
+	{"ppoll", "A synchronous client waits here: use its asynchronous form, or await "
+		  "asyncio.to_thread()."},
+	{"select", "A synchronous client waits here: use its asynchronous form, or await "
+		   "asyncio.to_thread()."},
+	{"pselect", "A synchronous client waits here: use its asynchronous form, or await "
+		    "asyncio.to_thread()."},
+	{"epoll_", "A synchronous client waits here with an epoll of its own: use its asynchronous "
+		   "form, or await asyncio.to_thread()."},
+};
+
+static const char *const by_kind[_KIND_N] = {
+	[KIND_BLOCKING_CALL] = "Use the asynchronous form of the call, or await "
+			       "asyncio.to_thread().",
+	[KIND_SLOW_CALLBACK] =
+		"Split the work with await asyncio.sleep(0), or move it to a process "
+		"pool.",
+	[KIND_LONG_TURN] =
+		"Many short callbacks ran in one turn: start fewer at once (a semaphore, "
+		"a queue).",
+	[KIND_STUCK] = "It never came back: look for a deadlock or an endless loop at this line.",
+	[KIND_NEVER_AWAITED] =
+		"Await it, or start it with asyncio.create_task() and keep the task.",
+};
+
+static const char *advice_find(const struct advice *table, size_t n, const char *text)
+{
+	for (size_t i = 0; text && i < n; i++)
+		if (!strncmp(text, table[i].start, strlen(table[i].start)))
+			return table[i].text;
+	return NULL;
+}
+
+/* What to do about it, one sentence. */
+const char *advice_text(const struct finding *finding)
+{
+	const char *text = NULL;
+
+	if (finding->kind == KIND_BLOCKING_CALL) {
+		const struct frame *inside = finding_inside(finding);
+
+		text = advice_find(by_module, ARRAY_LEN(by_module), inside ? inside->module : NULL);
+		if (!text)
+			text = advice_find(by_call, ARRAY_LEN(by_call), finding->call.name);
+	}
+	return text ? text : by_kind[finding->kind];
+}
+
+static const char *or_unknown(const char *text)
+{
+	return text && *text ? text : "something";
+}
+
+static void message_call(const struct finding *f, const char *longest, char *buf, size_t n)
+{
+	const struct frame *inside = finding_inside(f);
+	const char *on = f->call.target && *f->call.target ? " on " : "";
+	const char *target = *on ? f->call.target : "";
+
+	if (inside && inside->module && inside->function)
+		snprintf(buf, n, "%s.%s waited in %s%s%s and held the loop for %s%s",
+			 inside->module, inside->function, or_unknown(f->call.name), on, target,
+			 f->count > 1 ? "up to " : "", longest);
+	else
+		snprintf(buf, n, "%s%s%s held the loop for %s%s", or_unknown(f->call.name), on,
+			 target, f->count > 1 ? "up to " : "", longest);
+}
+
+static void message_stuck(const struct finding *f, const char *longest, char *buf, size_t n)
+{
+	const char *how = f->is_provisional ? "has not ended for" : "never ended; last seen after";
+
+	if (f->call.name)
+		snprintf(buf, n, "%s %s %s", f->call.name, how, longest);
+	else
+		snprintf(buf, n, "%s %s %s", or_unknown(f->culprit.function), how, longest);
+}
+
+/* What happened, one sentence without a full stop. Return: buf */
+const char *advice_message(const struct finding *finding, char *buf, size_t buf_bytes)
+{
+	const char *up_to = finding->count > 1 ? "up to " : "";
+	char longest[STAMP_BYTES];
+
+	stamp_span(finding->max_ns, longest);
+	if (finding->kind == KIND_BLOCKING_CALL)
+		message_call(finding, longest, buf, buf_bytes);
+	else if (finding->kind == KIND_STUCK)
+		message_stuck(finding, longest, buf, buf_bytes);
+	else if (finding->kind == KIND_SLOW_CALLBACK)
+		snprintf(buf, buf_bytes, "%s kept the loop busy for %s%s",
+			 or_unknown(finding->culprit.function), up_to, longest);
+	else if (finding->kind == KIND_LONG_TURN)
+		snprintf(buf, buf_bytes, "one turn of the loop took %s%s, no single callback did",
+			 up_to, longest);
+	else if (finding->kind == KIND_NEVER_AWAITED)
+		snprintf(buf, buf_bytes, "coroutine %s was made and never awaited",
+			 or_unknown(finding->name));
+	else
+		snprintf(buf, buf_bytes, "%s", kind_name(finding->kind));
+	utf8_cut(buf);
+	return buf;
+}

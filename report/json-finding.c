@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One finding as JSON
+ *
+ * Fields of kinds that this version does not detect (task, test, victims, origin, baseline) are
+ * there with null, so that a reader written for them need not ask first.
+ */
+#include "advice.h"
+#include "json.h"
+#include "stamp.h"
+
+static json_int_t count_of(uint64_t n)
+{
+	return (json_int_t)MIN(n, (uint64_t)INT64_MAX);
+}
+
+static json_t *json_measured(int64_t ns)
+{
+	return ns < 0 ? json_null() : json_integer(ns);
+}
+
+static json_t *json_line(int32_t line)
+{
+	return line > 0 ? json_integer(line) : json_null();
+}
+
+static json_t *json_culprit(const struct frame *frame)
+{
+	return json_pack("{s:s?, s:o, s:s?, s:s?}", "file", frame->file, "line",
+			 json_line(frame->line), "function", frame->function, "module",
+			 frame->module);
+}
+
+static json_t *json_frame(const struct frame *frame)
+{
+	static const char *const kinds[] = {
+		[FRAME_PYTHON] = "python",
+		[FRAME_NATIVE] = "native",
+		[FRAME_KERNEL] = "kernel",
+	};
+
+	return json_pack("{s:s, s:s?, s:o, s:s?, s:s?}", "kind", kinds[frame->kind], "file",
+			 frame->file, "line", json_line(frame->line), "function", frame->function,
+			 "module", frame->module);
+}
+
+static json_t *json_stacks(const struct finding *finding)
+{
+	json_t *stacks = json_array();
+
+	for (uint32_t i = 0; i < finding->n_stacks; i++) {
+		const struct stack *stack = finding->stacks[i];
+		json_t *frames = json_array();
+
+		for (uint32_t k = 0; k < stack->n_frames; k++)
+			json_array_append_new(frames, json_frame(&stack->frames[k]));
+		json_array_append_new(stacks, json_pack("{s:I, s:o}", "count",
+							count_of(stack->count), "frames", frames));
+	}
+	return stacks;
+}
+
+static json_t *json_call(const struct finding *finding)
+{
+	const struct call *call = &finding->call;
+
+	if (!call->name)
+		return json_null();
+	return json_pack("{s:s, s:s?, s:o, s:n, s:o}", "name", call->name, "target", call->target,
+			 "fd", call->fd < 0 ? json_null() : json_integer(call->fd), "args",
+			 "gil_held",
+			 call->gil_held < 0 ? json_null() : json_boolean(call->gil_held));
+}
+
+static json_t *json_cause(const struct finding *finding)
+{
+	const struct cause *cause = &finding->cause;
+
+	return json_pack("{s:o, s:n, s:n, s:n, s:n, s:o, s:n, s:o}", "on_cpu_ns",
+			 json_measured(cause->on_cpu_ns), "native_ns", "blocked_ns", "gil_wait_ns",
+			 "gc_ns", "run_queue_ns", json_measured(cause->run_queue_ns),
+			 "page_fault_ns", "unknown_ns", json_measured(cause->unknown_ns));
+}
+
+static json_t *json_pids(const struct finding *finding)
+{
+	json_t *pids = json_array();
+
+	for (uint32_t i = 0; i < finding->n_pids; i++)
+		json_array_append_new(pids, json_integer(finding->pids[i]));
+	return pids;
+}
+
+static json_t *json_sizes(const struct finding *finding)
+{
+	char first[STAMP_BYTES], last[STAMP_BYTES];
+
+	return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o}", "kind",
+			 kind_name(finding->kind), "fingerprint", finding->fingerprint, "severity",
+			 severity_name(kind_severity(finding->kind)), "provisional",
+			 finding->is_provisional, "count", count_of(finding->count), "total_ns",
+			 count_of(finding->total_ns), "max_ns", count_of(finding->max_ns), "p50_ns",
+			 count_of(finding->p50_ns), "p99_ns", count_of(finding->p99_ns),
+			 "first_seen", stamp_utc(finding->first_seen_at, first), "last_seen",
+			 stamp_utc(finding->last_seen_at, last), "pids", json_pids(finding));
+}
+
+/* Return: a new reference; NULL without memory. */
+json_t *json_finding(const struct finding *finding)
+{
+	json_t *json = json_sizes(finding);
+	char message[ADVICE_BYTES];
+
+	json_object_set_new(json, "culprit", json_culprit(&finding->culprit));
+	json_object_set_new(json, "message",
+			    json_string(advice_message(finding, message, sizeof(message))));
+	json_object_set_new(json, "advice", json_string(advice_text(finding)));
+	json_object_set_new(json, "name", finding->name ? json_string(finding->name) : json_null());
+	json_object_set_new(json, "call", json_call(finding));
+	json_object_set_new(json, "cause", json_cause(finding));
+	json_object_set_new(json, "victims", json_null());
+	json_object_set_new(json, "task", json_null());
+	json_object_set_new(json, "test", json_null());
+	json_object_set_new(json, "origin", json_array());
+	json_object_set_new(json, "stacks", json_stacks(finding));
+	json_object_set_new(json, "baseline", json_null());
+	json_object_set_new(json, "allowed_by", json_null());
+	return json;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finding kinds
+ *
+ * The table names every kind that is promised to users, so that a kind which this version does not
+ * detect yet is told apart from a typing error. A kind says which of the shim's detectors it needs:
+ * where one of them was not live, "none found" means "not measured".
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/defs.h"
+#include "kind.h"
+#include "wire/region.h"
+
+struct kind {
+	const char *name;
+	uint32_t detectors; /* enum detector; 0: not detected by this version */
+	enum severity severity;
+	bool is_timed; /* its size is a duration */
+};
+
+static const struct kind kinds[_KIND_N] = {
+	[KIND_BLOCKING_CALL] = {"blocking-call", DETECTOR_CALLS, SEVERITY_WARNING, true},
+	[KIND_SLOW_CALLBACK] = {"slow-callback", DETECTOR_CALLBACKS, SEVERITY_WARNING, true},
+	[KIND_LONG_TURN] = {"long-turn", DETECTOR_TURNS, SEVERITY_WARNING, true},
+	[KIND_STUCK] = {"stuck", DETECTOR_TURNS | DETECTOR_SAMPLES, SEVERITY_ERROR, true},
+	[KIND_NEVER_AWAITED] = {"never-awaited", DETECTOR_NEVER_AWAITED, SEVERITY_ERROR, false},
+	[KIND_EXCEPTION_NEVER_RETRIEVED] = {"exception-never-retrieved", 0, SEVERITY_ERROR, false},
+	[KIND_TASK_DESTROYED_PENDING] = {"task-destroyed-pending", 0, SEVERITY_ERROR, false},
+	[KIND_TASK_NEVER_FINISHED] = {"task-never-finished", 0, SEVERITY_ERROR, false},
+	[KIND_UNREFERENCED_TASK] = {"unreferenced-task", 0, SEVERITY_NOTE, false},
+	[KIND_GATHER_SIBLING_LOST] = {"gather-sibling-lost", 0, SEVERITY_ERROR, false},
+	[KIND_GATHER_EXCEPTIONS_IGNORED] = {"gather-exceptions-ignored", 0, SEVERITY_NOTE, false},
+	[KIND_SWALLOWED_CANCELLATION] = {"swallowed-cancellation", 0, SEVERITY_WARNING, false},
+	[KIND_IGNORED_CANCELLATION] = {"ignored-cancellation", 0, SEVERITY_WARNING, true},
+	[KIND_SWALLOWED_EXCEPTION] = {"swallowed-exception", 0, SEVERITY_NOTE, false},
+	[KIND_UNHANDLED_TIMEOUT] = {"unhandled-timeout", 0, SEVERITY_ERROR, false},
+	[KIND_TASK_FLOOD] = {"task-flood", 0, SEVERITY_WARNING, false},
+	[KIND_NESTED_RUN] = {"nested-run", 0, SEVERITY_ERROR, false},
+	[KIND_RESULT_BEFORE_DONE] = {"result-before-done", 0, SEVERITY_ERROR, false},
+	[KIND_TASKGROUP_MISUSE] = {"taskgroup-misuse", 0, SEVERITY_ERROR, false},
+	[KIND_UNHANDLED_GROUP] = {"unhandled-group", 0, SEVERITY_ERROR, false},
+	[KIND_UNCLOSED_RESOURCE] = {"unclosed-resource", 0, SEVERITY_WARNING, false},
+};
+
+const char *kind_name(enum finding_kind kind)
+{
+	return kinds[kind].name;
+}
+
+enum severity kind_severity(enum finding_kind kind)
+{
+	return kinds[kind].severity;
+}
+
+/* Whether this version can find it at all. */
+bool kind_is_detected(enum finding_kind kind)
+{
+	return kinds[kind].detectors;
+}
+
+bool kind_is_timed(enum finding_kind kind)
+{
+	return kinds[kind].is_timed;
+}
+
+/* The detectors of the shim, enum detector, without which the kind cannot be seen. */
+uint32_t kind_detectors(enum finding_kind kind)
+{
+	return kinds[kind].detectors;
+}
+
+/* Return: 0, or -ENOENT for what is no kind's name. */
+int kind_parse(const char *text, size_t length, enum finding_kind *ret_kind)
+{
+	for (unsigned int i = 0; i < _KIND_N; i++)
+		if (strlen(kinds[i].name) == length && !memcmp(kinds[i].name, text, length)) {
+			*ret_kind = (enum finding_kind)i;
+			return 0;
+		}
+	return -ENOENT;
+}
+
+const char *severity_name(enum severity severity)
+{
+	static const char *const names[] = {
+		[SEVERITY_ERROR] = "error",
+		[SEVERITY_WARNING] = "warning",
+		[SEVERITY_NOTE] = "note",
+	};
+
+	return names[severity];
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Load: a report read back from its JSON
+ *
+ * A daemon answers with JSON, and the command shows it as text or holds gates against it. A field
+ * that is missing or of another type reads as not known, so a report of a later version that only
+ * adds fields can be read; another schema is refused.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "load.h"
+#include "place.h"
+#include "stamp.h"
+
+/* Far above what a daemon keeps; a report that claims more is not one of ours. */
+#define LOAD_MAX_ITEMS 65536
+
+struct load {
+	struct pool *pool;
+	struct report *report;
+};
+
+static const char *load_text(struct load *load, json_t *json, const char *key)
+{
+	json_t *value = json_object_get(json, key);
+
+	return json_is_string(value)
+		       ? pool_keep(load->pool, json_string_value(value), json_string_length(value))
+		       : NULL;
+}
+
+static int64_t load_integer(json_t *json, const char *key, int64_t otherwise)
+{
+	json_t *value = json_object_get(json, key);
+
+	return json_is_integer(value) ? json_integer_value(value) : otherwise;
+}
+
+static uint64_t load_count(json_t *json, const char *key)
+{
+	return (uint64_t)MAX(load_integer(json, key, 0), (int64_t)0);
+}
+
+static uint64_t load_stamp(json_t *json, const char *key)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+	uint64_t at = 0;
+
+	if (text)
+		stamp_parse(text, &at);
+	return at;
+}
+
+static void load_losses(json_t *json, struct losses *losses)
+{
+	for (unsigned int i = 0; i < _LOST_N; i++)
+		losses->n[i] = load_count(json, lost_name((enum lost)i));
+}
+
+static int load_figure(json_t *json, struct figure *figure)
+{
+	json_t *buckets = json_object_get(json, "buckets"), *bucket;
+	size_t n = MIN(json_array_size(buckets), (size_t)HIST_N_BUCKETS), i;
+
+	figure->count = load_count(json, "count");
+	figure->p50_ns = load_count(json, "p50_ns");
+	figure->p90_ns = load_count(json, "p90_ns");
+	figure->p99_ns = load_count(json, "p99_ns");
+	figure->p999_ns = load_count(json, "p999_ns");
+	figure->max_ns = load_count(json, "max_ns");
+	figure->buckets = calloc(MAX(n, (size_t)1), sizeof(*figure->buckets));
+	if (!figure->buckets)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		bucket = json_array_get(buckets, i);
+		figure->buckets[i].upper_ns = (nsec_t)json_integer_value(json_array_get(bucket, 0));
+		figure->buckets[i].n = (uint64_t)json_integer_value(json_array_get(bucket, 1));
+	}
+	figure->n_buckets = (uint32_t)n;
+	return 0;
+}
+
+static int load_loop(struct load *load, json_t *json, struct loop *loop)
+{
+	int r;
+
+	loop->pid = (int32_t)load_integer(json, "pid", 0);
+	loop->tid = (int32_t)load_integer(json, "tid", 0);
+	loop->thread = load_text(load, json, "thread");
+	loop->framework = load_text(load, json, "framework");
+	if (!loop->framework)
+		loop->framework = "other";
+	loop->turns = load_count(json, "turns");
+	loop->callbacks = load_count(json, "callbacks");
+	loop->busy_ns = load_count(json, "busy_ns");
+	loop->idle_ns = load_count(json, "idle_ns");
+	r = load_figure(json_object_get(json, "turn"), &loop->turn);
+	if (!r)
+		r = load_figure(json_object_get(json, "callback"), &loop->callback);
+	if (!r)
+		r = load_figure(json_object_get(json, "lag"), &loop->lag);
+	return r;
+}
+
+static uint32_t load_detectors(json_t *json)
+{
+	static const char *const names[] = {"turns", "callbacks", "calls", "samples",
+					    "never-awaited"};
+	uint32_t detectors = 0;
+	size_t i;
+	json_t *value;
+
+	json_array_foreach(json, i, value) {
+		for (unsigned int k = 0; k < ARRAY_LEN(names); k++)
+			if (json_is_string(value) && !strcmp(json_string_value(value), names[k]))
+				detectors |= 1u << k;
+	}
+	return detectors;
+}
+
+static void load_exit(json_t *json, struct process *process)
+{
+	if (!json_is_object(json))
+		return;
+	process->exit_how = EXIT_UNKNOWN;
+	if (json_is_integer(json_object_get(json, "signal"))) {
+		process->exit_how = EXIT_SIGNAL;
+		process->exit_value = (int32_t)load_integer(json, "signal", 0);
+	}
+	if (json_is_integer(json_object_get(json, "status"))) {
+		process->exit_how = EXIT_STATUS;
+		process->exit_value = (int32_t)load_integer(json, "status", 0);
+	}
+}
+
+static int load_argv(struct load *load, json_t *json, struct process *process)
+{
+	size_t n = MIN(json_array_size(json), (size_t)LOAD_MAX_ITEMS);
+
+	process->argv = calloc(MAX(n, (size_t)1), sizeof(*process->argv));
+	if (!process->argv)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		process->argv[i] =
+			pool_keep_text(load->pool, json_string_value(json_array_get(json, i)));
+	process->n_argv = (uint32_t)n;
+	return 0;
+}
+
+static int load_process(struct load *load, json_t *json, struct process *process)
+{
+	json_t *python = json_object_get(json, "python");
+
+	process->pid = (int32_t)load_integer(json, "pid", 0);
+	process->ppid = (int32_t)load_integer(json, "ppid", 0);
+	process->started_at = load_stamp(json, "started");
+	process->service = load_text(load, json, "service");
+	process->version = load_text(load, python, "version");
+	process->implementation = load_text(load, python, "implementation");
+	process->build = load_text(load, python, "build");
+	process->via = load_text(load, json, "via");
+	if (!process->via)
+		process->via = "preload";
+	process->complaint = load_text(load, json, "complaint");
+	process->detectors = load_detectors(json_object_get(json, "detectors"));
+	process->n_descheduled = load_count(json_object_get(json, "not_blamed"), "descheduled");
+	load_exit(json_object_get(json, "exit"), process);
+	load_losses(json_object_get(json, "lost"), &process->lost);
+	return load_argv(load, json_object_get(json, "cmdline"), process);
+}
+
+static void load_frame(struct load *load, json_t *json, struct frame *frame)
+{
+	frame->file = load_text(load, json, "file");
+	frame->function = load_text(load, json, "function");
+	frame->module = load_text(load, json, "module");
+	frame->line = (int32_t)load_integer(json, "line", 0);
+	frame->is_own = place_of(frame->file) == PLACE_OWN;
+}
+
+static int load_stack(struct load *load, json_t *json, struct finding *finding)
+{
+	json_t *frames = json_object_get(json, "frames");
+	size_t n = MIN(json_array_size(frames), (size_t)LOAD_MAX_ITEMS);
+	struct stack *stack = calloc(1, sizeof(*stack) + n * sizeof(stack->frames[0]));
+
+	if (!stack)
+		return -ENOMEM;
+	stack->count = load_count(json, "count");
+	stack->n_frames = (uint32_t)n;
+	for (size_t i = 0; i < n; i++)
+		load_frame(load, json_array_get(frames, i), &stack->frames[i]);
+	finding->stacks[finding->n_stacks++] = stack;
+	return 0;
+}
+
+static void load_call(struct load *load, json_t *json, struct call *call)
+{
+	json_t *gil_held = json_object_get(json, "gil_held");
+
+	call->name = load_text(load, json, "name");
+	call->target = load_text(load, json, "target");
+	call->fd = (int32_t)load_integer(json, "fd", -1);
+	call->gil_held = json_is_boolean(gil_held) ? json_is_true(gil_held) : -1;
+}
+
+static void load_sizes(json_t *json, struct finding *finding)
+{
+	json_t *cause = json_object_get(json, "cause"), *pid;
+	size_t i;
+
+	finding->is_provisional = json_is_true(json_object_get(json, "provisional"));
+	finding->count = load_count(json, "count");
+	finding->total_ns = load_count(json, "total_ns");
+	finding->max_ns = load_count(json, "max_ns");
+	finding->p50_ns = load_count(json, "p50_ns");
+	finding->p99_ns = load_count(json, "p99_ns");
+	finding->first_seen_at = load_stamp(json, "first_seen");
+	finding->last_seen_at = load_stamp(json, "last_seen");
+	finding->cause.on_cpu_ns = load_integer(cause, "on_cpu_ns", -1);
+	finding->cause.run_queue_ns = load_integer(cause, "run_queue_ns", -1);
+	finding->cause.unknown_ns = load_integer(cause, "unknown_ns", -1);
+	json_array_foreach(json_object_get(json, "pids"), i, pid) {
+		if (finding->n_pids < MODEL_MAX_PIDS)
+			finding->pids[finding->n_pids++] = (int32_t)json_integer_value(pid);
+	}
+}
+
+static int load_finding(struct load *load, json_t *json, struct finding *finding)
+{
+	const char *kind = json_string_value(json_object_get(json, "kind"));
+	const char *fingerprint = json_string_value(json_object_get(json, "fingerprint"));
+	json_t *stack;
+	size_t i;
+	int r = 0;
+
+	if (!kind || kind_parse(kind, strlen(kind), &finding->kind))
+		return -EBADMSG;
+	if (fingerprint)
+		strncpy(finding->fingerprint, fingerprint, sizeof(finding->fingerprint) - 1);
+	load_sizes(json, finding);
+	load_frame(load, json_object_get(json, "culprit"), &finding->culprit);
+	finding->name = load_text(load, json, "name");
+	load_call(load, json_object_get(json, "call"), &finding->call);
+	json_array_foreach(json_object_get(json, "stacks"), i, stack) {
+		if (!r && finding->n_stacks < MODEL_MAX_STACKS)
+			r = load_stack(load, stack, finding);
+	}
+	return r;
+}
+
+static int load_watched(struct load *load, json_t *json)
+{
+	json_t *processes = json_object_get(json, "processes");
+	json_t *loops = json_object_get(json, "loops");
+	size_t n_processes = MIN(json_array_size(processes), (size_t)LOAD_MAX_ITEMS);
+	size_t n_loops = MIN(json_array_size(loops), (size_t)LOAD_MAX_ITEMS);
+	struct report *report = load->report;
+	int r = 0;
+
+	report->processes = calloc(MAX(n_processes, (size_t)1), sizeof(*report->processes));
+	report->loops = calloc(MAX(n_loops, (size_t)1), sizeof(*report->loops));
+	if (!report->processes || !report->loops)
+		return -ENOMEM;
+	for (size_t i = 0; !r && i < n_processes; i++)
+		r = load_process(load, json_array_get(processes, i),
+				 &report->processes[report->n_processes++]);
+	for (size_t i = 0; !r && i < n_loops; i++)
+		r = load_loop(load, json_array_get(loops, i), &report->loops[report->n_loops++]);
+	return r;
+}
+
+static int load_findings(struct load *load, json_t *json)
+{
+	size_t n = MIN(json_array_size(json), (size_t)LOAD_MAX_ITEMS);
+	struct report *report = load->report;
+	int r = 0;
+
+	report->findings = calloc(MAX(n, (size_t)1), sizeof(*report->findings));
+	if (!report->findings)
+		return -ENOMEM;
+	for (size_t i = 0; !r && i < n; i++) {
+		struct finding *finding = calloc(1, sizeof(*finding));
+
+		if (!finding)
+			return -ENOMEM;
+		report->findings[report->n_findings++] = finding;
+		r = load_finding(load, json_array_get(json, i), finding);
+	}
+	return r;
+}
+
+static void load_options(struct load *load, json_t *json)
+{
+	struct report_options *options = &load->report->options;
+
+	options->slow_callback_ns = load_count(json, "slow_callback_ns");
+	options->long_turn_ns = load_count(json, "long_turn_ns");
+	options->blocking_call_ns = load_count(json, "blocking_call_ns");
+	options->stuck_ns = load_count(json, "stuck_ns");
+	options->warmup_ns = load_count(json, "warmup_ns");
+	options->is_strict = json_is_true(json_object_get(json, "strict"));
+	options->own_code = load_text(load, json, "own_code");
+	options->kinds = KIND_MASK_ALL;
+}
+
+static void load_head(struct load *load, json_t *json)
+{
+	struct report *report = load->report;
+
+	report->host = load_text(load, json, "host");
+	report->tool_version = load_text(load, json_object_get(json, "tool"), "version");
+	report->started_at = load_stamp(json, "started");
+	report->ended_at = load_stamp(json, "ended");
+	load_options(load, json_object_get(json, "options"));
+	load_losses(json_object_get(json, "lost"), &report->lost);
+}
+
+/*
+ * ret_report is empty before; its strings belong to the pool.
+ *
+ * Return: 0, -EBADMSG for what is no report or status of schema 1, -ENOMEM.
+ */
+int load_report(json_t *json, struct pool *pool, struct report *ret_report)
+{
+	const char *schema = json_string_value(json_object_get(json, "schema"));
+	_cleanup_(report_deinit) struct report report = REPORT_INIT;
+	struct load load = {.pool = pool, .report = &report};
+	int r;
+
+	if (!schema || (strcmp(schema, JSON_SCHEMA_REPORT) && strcmp(schema, JSON_SCHEMA_STATUS)))
+		return -EBADMSG;
+	load_head(&load, json);
+	r = load_watched(&load, json);
+	if (!r)
+		r = load_findings(&load, json_object_get(json, "findings"));
+	if (r)
+		return r;
+	report_sort(&report);
+	*ret_report = report;
+	report = (struct report)REPORT_INIT;
+	return 0;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The report as plain structs
+ *
+ * A report owns its arrays and its findings; strings belong to the pool it was made with, which
+ * has to outlive it. Findings are in one order, worst first, whatever format they are written in.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+static int text_compare(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "");
+}
+
+void loop_deinit(struct loop *loop)
+{
+	figure_deinit(&loop->turn);
+	figure_deinit(&loop->callback);
+	figure_deinit(&loop->lag);
+}
+
+void process_deinit(struct process *process)
+{
+	free(process->argv);
+	process->argv = NULL;
+	process->n_argv = 0;
+}
+
+/* Return: NULL */
+struct finding *finding_free(struct finding *finding)
+{
+	if (!finding)
+		return NULL;
+	for (uint32_t i = 0; i < finding->n_stacks; i++)
+		free(finding->stacks[i]);
+	free(finding);
+	return NULL;
+}
+
+/*
+ * The frame just inside the culprit: the library function through which the user's code came to
+ * wait. NULL when the culprit made the call itself.
+ */
+const struct frame *finding_inside(const struct finding *finding)
+{
+	const struct stack *stack = finding->n_stacks ? finding->stacks[0] : NULL;
+
+	for (uint32_t i = 1; stack && i < stack->n_frames; i++)
+		if (!text_compare(stack->frames[i].file, finding->culprit.file) &&
+		    !text_compare(stack->frames[i].function, finding->culprit.function))
+			return &stack->frames[i - 1];
+	return NULL;
+}
+
+void report_deinit(struct report *report)
+{
+	for (uint32_t i = 0; i < report->n_processes; i++)
+		process_deinit(&report->processes[i]);
+	for (uint32_t i = 0; i < report->n_loops; i++)
+		loop_deinit(&report->loops[i]);
+	for (uint32_t i = 0; i < report->n_findings; i++)
+		finding_free(report->findings[i]);
+	free(report->processes);
+	free(report->loops);
+	free(report->findings);
+	free(report->gates);
+	*report = (struct report)REPORT_INIT;
+}
+
+/*
+ * What stood still and has not come back, then what cost most time, then what happened most often.
+ * The rest only makes the order the same in every run.
+ */
+static int finding_compare(const void *a, const void *b)
+{
+	const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
+	int by_file;
+
+	if ((x->kind == KIND_STUCK) != (y->kind == KIND_STUCK))
+		return x->kind == KIND_STUCK ? -1 : 1;
+	if (x->total_ns != y->total_ns)
+		return x->total_ns > y->total_ns ? -1 : 1;
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	by_file = text_compare(x->culprit.file, y->culprit.file);
+	if (by_file)
+		return by_file;
+	return strcmp(x->fingerprint, y->fingerprint);
+}
+
+static int loop_compare(const void *a, const void *b)
+{
+	const struct loop *x = a, *y = b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+/* Bring findings and loops into the order in which they are shown. */
+void report_sort(struct report *report)
+{
+	if (report->n_findings)
+		qsort(report->findings, report->n_findings, sizeof(struct finding *),
+		      finding_compare);
+	if (report->n_loops)
+		qsort(report->loops, report->n_loops, sizeof(struct loop), loop_compare);
+}
+
+/* Whether any loop ran: without one nothing was measured. */
+bool report_has_loops(const struct report *report)
+{
+	return report->n_loops;
+}
+
+/* The share of its time that a loop was busy, 0 to 1; 0 when it did not run. */
+double loop_utilisation(const struct loop *loop)
+{
+	double whole_ns = (double)loop->busy_ns + (double)loop->idle_ns;
+
+	return whole_ns > 0 ? (double)loop->busy_ns / whole_ns : 0;
+}

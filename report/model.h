@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The report as plain structs: what the daemon fills in and the formats write */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/defs.h"
+#include "figure.h"
+#include "kind.h"
+#include "lost.h"
+#include "pool.h"
+
+/*
+ * Strings belong to a pool and may be NULL: not known. Times that end in _at are ns of
+ * CLOCK_REALTIME. A part of a cause is -1 where it could not be measured.
+ */
+#define MODEL_MAX_STACKS 8 /* distinct stacks kept of a finding */
+#define MODEL_MAX_PIDS	 64
+
+enum frame_kind {
+	FRAME_PYTHON,
+	FRAME_NATIVE,
+	FRAME_KERNEL,
+};
+
+struct frame {
+	const char *file;
+	const char *function;
+	const char *module;
+	int32_t line; /* 0: unknown */
+	enum frame_kind kind;
+	bool is_own; /* of the user's own code */
+};
+
+/* Innermost first. */
+struct stack {
+	uint64_t count;
+	uint32_t n_frames;
+	struct frame frames[];
+};
+
+struct call {
+	const char *name;
+	const char *target;
+	int32_t fd;	  /* -1: none, or not always the same */
+	int32_t gil_held; /* -1: not known, else 0 or 1 */
+};
+
+struct cause {
+	int64_t on_cpu_ns;
+	int64_t run_queue_ns;
+	int64_t unknown_ns;
+};
+
+struct finding {
+	enum finding_kind kind;
+	char fingerprint[17];
+	bool is_provisional; /* has not ended yet */
+	uint64_t count;
+	nsec_t total_ns, max_ns, p50_ns, p99_ns;
+	uint64_t first_seen_at, last_seen_at;
+	int32_t pids[MODEL_MAX_PIDS];
+	uint32_t n_pids;
+	struct frame culprit;
+	const char *name;
+	struct call call;
+	struct cause cause;
+	struct stack *stacks[MODEL_MAX_STACKS];
+	uint32_t n_stacks;
+};
+
+struct loop {
+	int32_t pid, tid;
+	const char *thread;
+	const char *framework;
+	uint64_t turns, callbacks;
+	nsec_t busy_ns, idle_ns;
+	struct figure turn, callback, lag;
+};
+
+enum exit_how {
+	EXIT_RUNNING, /* has not ended */
+	EXIT_UNKNOWN,
+	EXIT_STATUS,
+	EXIT_SIGNAL,
+};
+
+struct process {
+	int32_t pid, ppid;
+	uint64_t started_at;
+	const char **argv;
+	uint32_t n_argv;
+	const char *service;
+	const char *version, *implementation, *build;
+	const char *via;
+	uint32_t detectors; /* enum detector */
+	enum exit_how exit_how;
+	int32_t exit_value;
+	uint64_t n_descheduled; /* stalls not blamed on anybody: the process was not scheduled */
+	const char *complaint;	/* about the options it was given */
+	struct losses lost;
+};
+
+struct gate {
+	const char *expr;
+	bool is_measured;
+	double value, limit;
+	bool is_ok;
+};
+
+struct report_options {
+	nsec_t slow_callback_ns, long_turn_ns, blocking_call_ns, stuck_ns, warmup_ns;
+	bool is_strict;
+	uint32_t kinds; /* KIND_MASK of each that is judged */
+	const char *own_code;
+};
+
+struct report {
+	const char *host;
+	const char *tool_version;
+	uint64_t started_at, ended_at;
+	struct report_options options;
+	struct process *processes;
+	uint32_t n_processes;
+	struct loop *loops;
+	uint32_t n_loops;
+	struct finding **findings; /* worst first */
+	uint32_t n_findings;
+	struct gate *gates;
+	uint32_t n_gates;
+	struct losses lost;
+};
+
+#define REPORT_INIT \
+	{           \
+		0   \
+	}
+
+void report_deinit(struct report *report);
+void report_sort(struct report *report);
+bool report_has_loops(const struct report *report);
+
+struct finding *finding_free(struct finding *finding);
+const struct frame *finding_inside(const struct finding *finding);
+double loop_utilisation(const struct loop *loop);
+void loop_deinit(struct loop *loop);
+void process_deinit(struct process *process);

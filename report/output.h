@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Output: the file a report is written to, in the format its suffix names */
+#pragma once
+
+#include "model.h"
+
+enum output_format {
+	OUTPUT_JSON,
+	OUTPUT_LINES,
+	OUTPUT_TEXT,
+};
+
+enum output_result {
+	_OUTPUT_E_OK = 0,
+	OUTPUT_E_LATER,	 /* a format that is promised, but not written by this version */
+	OUTPUT_E_SUFFIX, /* no format has that suffix */
+};
+
+struct output {
+	const char *path;
+	enum output_format format;
+	int fd;
+};
+
+#define OUTPUT_INIT      \
+	{                \
+		.fd = -1 \
+	}
+
+int output_format_of(const char *path, enum output_format *ret_format);
+int output_open(struct output *output, const char *path, enum output_format format);
+int output_write(struct output *output, const struct report *report);
+void output_close(struct output *output);

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The report for people
+ *
+ * A head that says what was watched and for how long, the findings, worst first, and a foot that
+ * says what was not seen. Names come from the watched program, so a control character in one is
+ * shown as "?" and never reaches the terminal.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "advice.h"
+#include "stamp.h"
+#include "text.h"
+
+#define TEXT_COLUMNS 79
+/* More than a screen of workers tells nobody anything; the JSON has them all. */
+#define TEXT_MAX_PROCESSES 12
+#define TEXT_MAX_FINDINGS  50
+#define TEXT_MAX_CALLERS   3
+
+#define RED		   "31;1"
+#define YELLOW		   "33;1"
+#define GREEN		   "32"
+#define BOLD		   "1"
+#define DIM		   "2"
+
+static void color_on(FILE *out, const struct text_style *style, const char *color)
+{
+	if (style->is_colored)
+		fprintf(out, "\033[%sm", color);
+}
+
+static void color_off(FILE *out, const struct text_style *style)
+{
+	if (style->is_colored)
+		fputs("\033[0m", out);
+}
+
+/*
+ * The bytes at text that make one column, 0 at its end. C1 controls are two bytes in UTF-8; a
+ * terminal may obey them.
+ */
+static size_t text_step(const char *text, bool *ret_is_control)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = utf8_length(p, strlen(text));
+
+	*ret_is_control = *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0) || !n;
+	return *text ? MAX(n, (size_t)1) : 0;
+}
+
+static size_t text_width(const char *text)
+{
+	size_t width = 0, n;
+	bool is_control;
+
+	for (; (n = text_step(text, &is_control)); text += n)
+		width++;
+	return width;
+}
+
+/* Print a name that came from outside, cut with "..." where it is wider than max_columns. */
+void text_print(FILE *out, const char *text, size_t max_columns)
+{
+	bool is_cut = text_width(text) > max_columns, is_control;
+	size_t room = is_cut && max_columns > 3 ? max_columns - 3 : max_columns, n;
+
+	for (; room && (n = text_step(text, &is_control)); text += n, room--)
+		if (is_control)
+			fputc('?', out);
+		else
+			fwrite(text, 1, n, out);
+	if (is_cut)
+		fputs("...", out);
+}
+
+/* A path, relative where it is below base_dir, cut on the left where it is too long. */
+const char *text_path(const char *file, const char *base_dir, size_t max_columns, char *buf,
+		      size_t buf_bytes)
+{
+	size_t n = base_dir ? strlen(base_dir) : 0, width;
+	bool is_control;
+
+	if (!file)
+		return "?";
+	if (n > 1 && !strncmp(file, base_dir, n) && file[n] == '/')
+		file += n + 1;
+	width = text_width(file);
+	if (width <= max_columns) {
+		snprintf(buf, buf_bytes, "%s", file);
+		return buf;
+	}
+	for (width -= max_columns - 3; width; width--)
+		file += text_step(file, &is_control);
+	snprintf(buf, buf_bytes, "...%s", file);
+	return buf;
+}
+
+static void text_plural(FILE *out, uint64_t n, const char *noun)
+{
+	fprintf(out, "%" PRIu64 " %s%s", n, noun,
+		n == 1				? ""
+		: noun[strlen(noun) - 1] == 's' ? "es"
+						: "s");
+}
+
+static void text_head(FILE *out, const struct report *report, const struct text_style *style)
+{
+	char span[STAMP_BYTES];
+
+	color_on(out, style, BOLD);
+	fprintf(out, "loophound");
+	color_off(out, style);
+	fprintf(out, ": watched ");
+	text_plural(out, report->n_processes, "process");
+	fprintf(out, ", ");
+	text_plural(out, report->n_loops, "loop");
+	fprintf(out, ", for %s\n",
+		stamp_span(report->ended_at > report->started_at
+				   ? report->ended_at - report->started_at
+				   : 0,
+			   span));
+}
+
+static void text_loop(FILE *out, const struct loop *loop)
+{
+	char lag[STAMP_BYTES], longest[STAMP_BYTES];
+
+	fprintf(out, "    %-8s %3.0f %% busy, %" PRIu64 " turns, longest %s, lag p99 %s\n",
+		loop->framework, loop_utilisation(loop) * 100, loop->turns,
+		stamp_span(loop->turn.max_ns, longest), stamp_span(loop->lag.p99_ns, lag));
+}
+
+static void text_cmdline(FILE *out, const struct process *process, size_t room)
+{
+	char line[512] = "";
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < process->n_argv && n < sizeof(line); i++)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", i ? " " : "",
+				      process->argv[i] ? process->argv[i] : "");
+	utf8_cut(line);
+	text_print(out, line, room);
+}
+
+static void text_exit(FILE *out, const struct process *process)
+{
+	if (process->exit_how == EXIT_RUNNING)
+		fprintf(out, "    still running\n");
+	if (process->exit_how == EXIT_SIGNAL)
+		fprintf(out, "    killed by signal %d\n", process->exit_value);
+}
+
+static void text_process(FILE *out, const struct report *report, const struct process *process)
+{
+	char left[64];
+	int n = snprintf(left, sizeof(left), "  pid %d, Python %.20s: ", process->pid,
+			 process->version ? process->version : "?");
+
+	fputs(left, out);
+	text_cmdline(out, process, TEXT_COLUMNS - (size_t)MAX(n, 0));
+	fputc('\n', out);
+	for (uint32_t i = 0; i < report->n_loops; i++)
+		if (report->loops[i].pid == process->pid)
+			text_loop(out, &report->loops[i]);
+	if (process->complaint && *process->complaint) {
+		fputs("    ", out);
+		text_print(out, process->complaint, TEXT_COLUMNS - 4);
+		fputc('\n', out);
+	}
+}
+
+static void text_processes(FILE *out, const struct report *report)
+{
+	for (uint32_t i = 0; i < report->n_processes && i < TEXT_MAX_PROCESSES; i++) {
+		text_process(out, report, &report->processes[i]);
+		text_exit(out, &report->processes[i]);
+	}
+	if (report->n_processes > TEXT_MAX_PROCESSES)
+		fprintf(out, "  and %u more\n", report->n_processes - TEXT_MAX_PROCESSES);
+}
+
+static void text_site(FILE *out, const struct frame *frame, const char *before,
+		      const struct text_style *style)
+{
+	const char *function = frame->function ? frame->function : "?";
+	size_t n = strlen(before), width = MIN(text_width(function), (size_t)30);
+	char path[512], line[16] = "";
+
+	if (frame->line > 0)
+		snprintf(line, sizeof(line), ":%d", frame->line);
+	fputs(before, out);
+	text_print(out,
+		   text_path(frame->file, style->base_dir,
+			     TEXT_COLUMNS - n - width - 1 - strlen(line), path, sizeof(path)),
+		   TEXT_COLUMNS);
+	fprintf(out, "%s ", line);
+	text_print(out, function, 30);
+	fputc('\n', out);
+}
+
+/* The next frames of the user's own code outside the culprit: who called it. */
+static void text_callers(FILE *out, const struct finding *finding, const struct text_style *style)
+{
+	const struct stack *stack = finding->n_stacks ? finding->stacks[0] : NULL;
+	unsigned int n_shown = 0;
+	bool is_outside = false;
+
+	for (uint32_t i = 0; stack && i < stack->n_frames && n_shown < TEXT_MAX_CALLERS; i++) {
+		const struct frame *frame = &stack->frames[i];
+
+		if (is_outside && frame->is_own) {
+			text_site(out, frame, "        called from ", style);
+			n_shown++;
+		}
+		if (frame->file == finding->culprit.file &&
+		    frame->function == finding->culprit.function)
+			is_outside = true;
+	}
+}
+
+static void text_sizes(FILE *out, const struct finding *finding)
+{
+	char total[STAMP_BYTES], longest[STAMP_BYTES];
+
+	if (kind_is_timed(finding->kind))
+		fprintf(out, "%10s %6" PRIu64 " %10s  ", stamp_span(finding->total_ns, total),
+			finding->count, stamp_span(finding->max_ns, longest));
+	else
+		fprintf(out, "%10s %6" PRIu64 " %10s  ", "-", finding->count, "-");
+}
+
+static void text_finding(FILE *out, const struct finding *finding, const struct text_style *style)
+{
+	bool is_error = kind_severity(finding->kind) == SEVERITY_ERROR;
+	char message[ADVICE_BYTES];
+
+	fputc('\n', out);
+	text_sizes(out, finding);
+	color_on(out, style, is_error ? RED : YELLOW);
+	fputs(kind_name(finding->kind), out);
+	color_off(out, style);
+	if (finding->call.name) {
+		fputs("  ", out);
+		text_print(out, finding->call.name, 30);
+	}
+	fputs(finding->is_provisional ? "  (so far)\n" : "\n", out);
+	color_on(out, style, BOLD);
+	text_site(out, &finding->culprit, "    ", style);
+	color_off(out, style);
+	text_callers(out, finding, style);
+	fputs("    ", out);
+	text_print(out, advice_message(finding, message, sizeof(message)), TEXT_COLUMNS - 4);
+	fputs("\n    ", out);
+	color_on(out, style, DIM);
+	fputs(advice_text(finding), out);
+	color_off(out, style);
+	fputc('\n', out);
+}
+
+static void text_findings(FILE *out, const struct report *report, const struct text_style *style)
+{
+	if (!report->n_findings) {
+		color_on(out, style, GREEN);
+		fputs(report_has_loops(report) ? "\n  no finding\n" : "\n  no loop ran\n", out);
+		color_off(out, style);
+		return;
+	}
+	fprintf(out, "\n%10s %6s %10s\n", "blocked", "times", "longest");
+	for (uint32_t i = 0; i < report->n_findings && i < TEXT_MAX_FINDINGS; i++)
+		text_finding(out, report->findings[i], style);
+	if (report->n_findings > TEXT_MAX_FINDINGS)
+		fprintf(out, "\n  and %u more findings\n", report->n_findings - TEXT_MAX_FINDINGS);
+}
+
+static void text_gates(FILE *out, const struct report *report, const struct text_style *style)
+{
+	if (report->n_gates)
+		fputc('\n', out);
+	for (uint32_t i = 0; i < report->n_gates; i++) {
+		const struct gate *gate = &report->gates[i];
+
+		fputs("  gate ", out);
+		text_print(out, gate->expr, 40);
+		color_on(out, style, gate->is_ok ? GREEN : RED);
+		fputs(gate->is_ok ? " holds" : " is broken", out);
+		color_off(out, style);
+		fputs(gate->is_measured ? "\n" : ": it could not be measured\n", out);
+	}
+}
+
+static void text_foot(FILE *out, const struct report *report, const struct text_style *style)
+{
+	uint64_t n_descheduled = 0;
+
+	for (uint32_t i = 0; i < report->n_processes; i++)
+		n_descheduled += report->processes[i].n_descheduled;
+	fputc('\n', out);
+	if (n_descheduled) {
+		fputs("  not blamed: ", out);
+		text_plural(out, n_descheduled, "stall");
+		fputs(" while the process was not scheduled\n", out);
+	}
+	if (!losses_sum(&report->lost))
+		fputs("  nothing was lost\n", out);
+	for (unsigned int i = 0; i < _LOST_N; i++) {
+		if (!report->lost.n[i])
+			continue;
+		color_on(out, style, YELLOW);
+		fputs("  not seen: ", out);
+		color_off(out, style);
+		fprintf(out, "%" PRIu64 " %s\n", report->lost.n[i], lost_text((enum lost)i));
+	}
+}
+
+void text_report(FILE *out, const struct report *report, const struct text_style *style)
+{
+	text_head(out, report, style);
+	text_processes(out, report);
+	text_findings(out, report, style);
+	text_gates(out, report, style);
+	text_foot(out, report, style);
+}
+
+static void text_detectors(FILE *out, const struct process *process)
+{
+	static const char *const names[] = {"turns", "callbacks", "calls", "samples",
+					    "never-awaited"};
+
+	fputs("    detectors:", out);
+	for (unsigned int i = 0; i < ARRAY_LEN(names); i++)
+		if (process->detectors & (1u << i))
+			fprintf(out, " %s", names[i]);
+	fputs(process->detectors ? "\n" : " none\n", out);
+}
+
+/* What is watched now, which detectors are live, what was lost. */
+void text_status(FILE *out, const struct report *report, const struct text_style *style)
+{
+	text_head(out, report, style);
+	for (uint32_t i = 0; i < report->n_processes; i++) {
+		if (report->processes[i].exit_how != EXIT_RUNNING)
+			continue;
+		text_process(out, report, &report->processes[i]);
+		text_detectors(out, &report->processes[i]);
+	}
+	text_foot(out, report, style);
+}
