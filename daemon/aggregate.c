@@ -89,6 +89,15 @@ static uint64_t hash_function(uint64_t hash, const struct frame *frame)
 	return hash_text(hash, dot ? dot + 1 : frame->function);
 }
 
+/*
+ * A module's own frame is how the program was entered: by its path, by -m, or by multiprocessing in
+ * a worker. The same stall is the same finding in all of them.
+ */
+static bool is_entry(const struct frame *frame)
+{
+	return frame->function && !strcmp(frame->function, "<module>");
+}
+
 static uint64_t incident_fingerprint(const struct incident *incident)
 {
 	enum finding_kind kind = incident->judgement->kind;
@@ -101,7 +110,8 @@ static uint64_t incident_fingerprint(const struct incident *incident)
 	if (kind == KIND_NEVER_AWAITED)
 		return hash;
 	for (uint32_t i = 0; i < incident->site->n_chain; i++)
-		hash = hash_function(hash, incident->site->chain[i]);
+		if (!is_entry(incident->site->chain[i]))
+			hash = hash_function(hash, incident->site->chain[i]);
 	return hash;
 }
 

@@ -52,6 +52,7 @@ struct daemon {
 	uint32_t n_ended_loops;
 	struct losses lost; /* what belongs to no process */
 	uint64_t started_at;
+	uint64_t ended_at; /* of what was read from recordings; 0: it goes on */
 	nsec_t drained_ns, reaped_ns;
 };
 

@@ -186,6 +186,16 @@ static int recording_watch(struct daemon *daemon, void *base, struct watch **ret
 	return r;
 }
 
+/* The report is of the time in which the processes ran, not of that in which they are read. */
+static void recording_set_times(struct daemon *daemon, const struct watch *watch, nsec_t ended_ns)
+{
+	uint64_t ended_at = MAX(watch_realtime(watch, ended_ns), watch->started_at);
+
+	if (!daemon->ended_at || watch->started_at < daemon->started_at)
+		daemon->started_at = watch->started_at;
+	daemon->ended_at = MAX(daemon->ended_at, ended_at);
+}
+
 static int recording_replay(struct daemon *daemon, struct cursor cursor)
 {
 	struct watch *watch = NULL;
@@ -207,6 +217,7 @@ static int recording_replay(struct daemon *daemon, struct cursor cursor)
 	daemon_link_watch(daemon, watch);
 	cursor.n_bytes = good_bytes;
 	records_r = recording_take_all(daemon, cursor, watch, &ended_ns);
+	recording_set_times(daemon, watch, ended_ns);
 	daemon_end_watch_at(daemon, watch, !has_ended, ended_ns);
 	return r ? r : records_r;
 }

@@ -150,7 +150,7 @@ int snapshot_take(struct daemon *daemon, struct report *ret_report)
 	report.options = daemon->config.options;
 	report.host = host_name(daemon);
 	report.started_at = daemon->started_at;
-	report.ended_at = stamp_now();
+	report.ended_at = daemon->ended_at ? daemon->ended_at : stamp_now();
 	r = take_ended(daemon, &report);
 	if (!r)
 		r = aggregate_copy(daemon->aggregate, &report.findings, &report.n_findings);

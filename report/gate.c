@@ -218,10 +218,9 @@ static bool gate_is_measured(const struct gate_rule *rule, const struct report *
 	case GATE_KIND_SPAN:
 	case GATE_KIND_COUNT:
 		return is_detected(kind_detectors(rule->kind), report);
-	case GATE_ANY:
-		return report->n_processes;
 	case GATE_LOST:
 		return true;
+	case GATE_ANY:
 	case GATE_LAG_P99:
 	case GATE_TURN_MAX:
 	case GATE_UTILISATION:

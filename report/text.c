@@ -197,7 +197,6 @@ static void text_site(FILE *out, const struct frame *frame, const char *before,
 		   TEXT_COLUMNS);
 	fprintf(out, "%s ", line);
 	text_print(out, function, 30);
-	fputc('\n', out);
 }
 
 /* The next frames of the user's own code outside the culprit: who called it. */
@@ -212,6 +211,7 @@ static void text_callers(FILE *out, const struct finding *finding, const struct 
 
 		if (is_outside && frame->is_own) {
 			text_site(out, frame, "        called from ", style);
+			fputc('\n', out);
 			n_shown++;
 		}
 		if (frame->file == finding->culprit.file &&
@@ -249,6 +249,7 @@ static void text_finding(FILE *out, const struct finding *finding, const struct 
 	color_on(out, style, BOLD);
 	text_site(out, &finding->culprit, "    ", style);
 	color_off(out, style);
+	fputc('\n', out);
 	text_callers(out, finding, style);
 	fputs("    ", out);
 	text_print(out, advice_message(finding, message, sizeof(message)), TEXT_COLUMNS - 4);
