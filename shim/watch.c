@@ -38,17 +38,29 @@ _hidden_ struct watch watch = {
 
 static _Atomic bool watch_is_opening;
 
+/*
+ * What happens before the watch is open is kept for when it opens: hooks are put in at the import
+ * of asyncio, and the first loop comes later.
+ */
+static _Atomic uint64_t lost_early[LOSS_N];
+static _Atomic uint32_t detectors_early;
+
+/* The hooks that are in the interpreter stay there in a fork child; the rest comes with a loop. */
+#define DETECTORS_OF_HOOKS (DETECTOR_CALLBACKS | DETECTOR_NEVER_AWAITED)
+
 _hidden_ void watch_lost(enum loss loss)
 {
-	if (watch_is_open())
-		atomic_fetch_add_explicit(&watch.region.header->lost[loss], 1,
-					  memory_order_relaxed);
+	_Atomic uint64_t *lost = watch_is_open() ? watch.region.header->lost : lost_early;
+
+	atomic_fetch_add_explicit(&lost[loss], 1, memory_order_relaxed);
 }
 
-_hidden_ void watch_detects(enum detector detector)
+_hidden_ void watch_detects(uint32_t detectors)
 {
+	atomic_fetch_or_explicit(&detectors_early, detectors & DETECTORS_OF_HOOKS,
+				 memory_order_relaxed);
 	if (watch_is_open())
-		atomic_fetch_or_explicit(&watch.region.header->detectors, detector,
+		atomic_fetch_or_explicit(&watch.region.header->detectors, detectors,
 					 memory_order_relaxed);
 }
 
@@ -170,6 +182,9 @@ static void describe_watch(const struct region *region)
 	};
 	atomic_store_explicit(&region->arena->used_bytes, sizeof(struct arena),
 			      memory_order_relaxed);
+	header->detectors = detectors_early;
+	for (unsigned int loss = 0; loss < LOSS_N; loss++)
+		header->lost[loss] = lost_early[loss];
 	header->cmdline_str = append_cmdline(region);
 	describe_python(region, header);
 	describe_options(region, header);

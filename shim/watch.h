@@ -46,7 +46,7 @@ bool watch_open(void);
 void watch_forget(void);
 void watch_refine_clock(void);
 void watch_lost(enum loss loss);
-void watch_detects(enum detector detector);
+void watch_detects(uint32_t detectors); /* enum detector, or-ed */
 bool watch_frames_ready(uint64_t tstate_raddr);
 void watch_exited(int status);
 

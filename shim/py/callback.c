@@ -81,6 +81,8 @@ _hidden_ void callback_install(void)
 	if (!is_as_expected ||
 	    !py_patch_method(method, (void *)on_context_run, (void **)&context_run))
 		watch_lost(LOSS_HOOK_REFUSED);
+	else
+		watch_detects(DETECTOR_CALLBACKS);
 	py.Py_DecRef(run);
 }
 

@@ -97,5 +97,7 @@ _hidden_ void coroutine_install(PyObject *warnings_module)
 	if (py_type(function) != py.PyFunction_Type ||
 	    !function_set_vectorcall(function, on_warn_unawaited))
 		watch_lost(LOSS_HOOK_REFUSED);
+	else
+		watch_detects(DETECTOR_NEVER_AWAITED);
 	py.Py_DecRef(function);
 }
