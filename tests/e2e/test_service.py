@@ -159,21 +159,24 @@ def loops_name_their_framework(server, run=served):
 
 @test(each=SERVERS)
 def nothing_else_in_the_service_is_blamed(server, run=served):
-    """Only marked lines; a framework may import the service within its loop, which is said so."""
+    """Only marked lines, and what uvicorn does in its loop: import the service, slow when cold."""
     report = Report(run["report"])
     marked = {(kind, line) for kind, line, _ in marks(APP)}
     others = [
         f for f in report.findings
         if not (same_file(f["culprit"]["file"], APP) and
                 (f["kind"], f["culprit"]["line"]) in marked) and
-        not (f["kind"] == "slow-callback" and "import" in f["message"])
+        not (f["kind"] == "slow-callback" and f["culprit"]["function"] == "<module>")
     ]
     assert not others, f"{[f['message'] for f in others]}\n{report.brief()}"
 
 
 @test(each=SERVERS)
 def nothing_was_lost(server, run=served):
-    assert not Report(run["report"]).lost(), Report(run["report"]).brief()
+    """A sample of running code may be torn, now and then, and is counted; there are others."""
+    lost = Report(run["report"]).lost()
+    torn = lost.pop("stack-torn", 0)
+    assert not lost and torn <= PLAN["/cpu"], Report(run["report"]).brief()
 
 
 @test(each=SERVERS)

@@ -57,6 +57,17 @@ def one_long_callback_is_one_slow_callback(cell):
     assert 300e6 <= found["max_ns"] < 400e6, found["max_ns"]
 
 
+@test(each=cells, label=cell_label)
+def one_line_reached_two_ways_is_one_finding_with_two_stacks(cell):
+    python, loop = cell
+    path = paths.program("two_ways.py")
+    outcome = watch.both([*python.argv, path, loop])
+    outcome.report.assert_counts(path)
+    found = outcome.report.one("blocking-call")
+    counts = sorted(stack["count"] for stack in found["stacks"])
+    assert counts == [5, 7], outcome.report.brief()
+
+
 @test(each=quiet_cells, label=quiet_label)
 def correct_program_is_silent(cell):
     python, loop, name = cell
