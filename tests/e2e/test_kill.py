@@ -51,7 +51,8 @@ def killed_worker_leaves_stuck_with_its_stack(loop):
     ]
     assert ("sleep", line) in stack and len(stack) > 5, stack
     killed, = [process for process in outcome.report.processes if process["pid"] == pid]
-    assert killed["exit"].get("signal") in (9, "SIGKILL"), killed["exit"]
+    # Only its parent is told how it ended, and that is not loophound; it must not be guessed.
+    assert killed["exit"]["status"] is None, killed["exit"]
 
 
 def group_is_gone(group):

@@ -16,6 +16,11 @@ from .report import Report
 TIMEOUT_S = 60
 
 
+def _tail(content):
+    text = content.decode(errors="replace")
+    return text if len(text) < 3000 else "...\n" + text[-3000:]
+
+
 class Outcome:
     def __init__(self, argv, status, stdout, stderr, report=None):
         self.argv = argv
@@ -27,8 +32,8 @@ class Outcome:
     def text(self):
         return (
             f"{' '.join(self.argv)}\nstatus {self.status}\n"
-            f"stdout:\n{self.stdout.decode(errors='replace')}\n"
-            f"stderr:\n{self.stderr.decode(errors='replace')}"
+            f"stdout:\n{_tail(self.stdout)}\n"
+            f"stderr:\n{_tail(self.stderr)}"
         )
 
 
