@@ -59,7 +59,11 @@ def text_report_names_the_sites_and_fits_80_columns():
     for kind in ("blocking-call", "slow-callback", "never-awaited"):
         assert kind in text and f"same.py:{mark_line(path, kind)}" in text, outcome.text()
     bare = watch.unwatched([*pythons.debian().argv, path]).stderr.decode().splitlines()
-    wide = [line for line in text.splitlines() if len(line) > 80 and line not in bare]
+    # A live line is one line, however long; the report after them is to be read.
+    wide = [
+        line for line in text.splitlines()
+        if len(line) >= 80 and line not in bare and not re.match(r"loophound: \d\d:\d\d:", line)
+    ]
     assert not wide, wide
 
 

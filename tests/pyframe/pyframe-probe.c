@@ -14,12 +14,18 @@
 #include "base/defs.h"
 #include "pyframe/pyframe.h"
 
+enum {
+	PROBE_WALK = 0,
+	PROBE_STABLE,
+	PROBE_SAMPLE, /* with a trail, kept over the repeats */
+};
+
 /* What a walk is to do; the same struct stands in run.py. */
 struct probe_request {
 	int32_t pid; /* 0: the own process */
 	uint32_t version_hex;
-	uint64_t thread; /* pthread_t; 0: the calling thread, by plain loads */
-	int32_t is_stable;
+	uint64_t thread;   /* pthread_t; 0: the calling thread, by plain loads */
+	int32_t how;	   /* PROBE_* */
 	int32_t n_repeats; /* timed; the last one is given back */
 };
 
@@ -34,6 +40,8 @@ _export_ int probe_unicode(const struct probe_request *request, uint64_t str_rad
 _export_ int probe_coroutine(const struct probe_request *request, uint64_t coro_raddr,
 			     uint64_t *ret_code_raddr, char *buf, size_t size_bytes);
 _export_ size_t probe_sizes(size_t *ret_text_bytes);
+
+static __thread struct pyframe_trail trail;
 
 static struct mem probe_mem(const struct probe_request *request, enum mem_kind own_kind)
 {
@@ -70,6 +78,16 @@ static int probe_find(const struct probe_request *request, const struct pyframe 
 	return 0;
 }
 
+static int probe_walk_once(const struct pyframe *p, const struct mem *mem, int how,
+			   uint64_t tstate_raddr, struct pyframe_stack *ret_stack)
+{
+	if (how == PROBE_SAMPLE)
+		return pyframe_sample(p, mem, tstate_raddr, &trail, ret_stack);
+	if (how == PROBE_STABLE)
+		return pyframe_walk_stable(p, mem, tstate_raddr, ret_stack);
+	return pyframe_walk(p, mem, tstate_raddr, ret_stack);
+}
+
 int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_stack,
 	       uint64_t *ret_ns)
 {
@@ -87,8 +105,7 @@ int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_st
 	begin_ns = clock_monotonic();
 	errno = E2BIG;
 	for (int i = 0; r == 0 && i < request->n_repeats; i++)
-		r = request->is_stable ? pyframe_walk_stable(&p, &mem, tstate_raddr, ret_stack)
-				       : pyframe_walk(&p, &mem, tstate_raddr, ret_stack);
+		r = probe_walk_once(&p, &mem, request->how, tstate_raddr, ret_stack);
 	if (errno != E2BIG)
 		return -ENOTRECOVERABLE;
 	*ret_ns = (clock_monotonic() - begin_ns) / (uint64_t)MAX(request->n_repeats, 1);

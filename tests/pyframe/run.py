@@ -20,6 +20,7 @@ MAX_FRAMES = 128
 MAX_FILE = 1024
 MAX_NAME = 256
 END_COMPLETE, END_DEPTH, END_UNREADABLE, END_INVALID, END_TORN = range(5)
+WALK, STABLE, SAMPLE = range(3)
 END_NAMES = ["complete", "depth", "unreadable", "invalid", "torn"]
 
 
@@ -28,7 +29,7 @@ class Request(ctypes.Structure):
         ("pid", ctypes.c_int32),
         ("version_hex", ctypes.c_uint32),
         ("thread", ctypes.c_uint64),
-        ("is_stable", ctypes.c_int32),
+        ("how", ctypes.c_int32),
         ("n_repeats", ctypes.c_int32),
     ]
 
@@ -79,8 +80,8 @@ class Probe:
         sizes = self.holding.probe_sizes(ctypes.byref(text_bytes)), text_bytes.value
         assert sizes == (ctypes.sizeof(Stack), ctypes.sizeof(Text)), sizes
 
-    def request(self, thread=0, pid=0, is_stable=False, n_repeats=1):
-        return Request(pid, sys.hexversion, thread, is_stable, n_repeats)
+    def request(self, thread=0, pid=0, how=0, n_repeats=1):
+        return Request(pid, sys.hexversion, thread, how, n_repeats)
 
     def walk(self, library, request):
         """Of the calling thread, the first frame is the one of this very function."""
@@ -565,7 +566,7 @@ def check_thread_asleep():
     with Other(sleeps) as other:
         for _ in range(5):
             compare_other(other)
-            compare_other(other, is_stable=True)
+            compare_other(other, how=SAMPLE)
             time.sleep(0.013)
 
 
@@ -594,7 +595,7 @@ def check_thread_running():
         # A smaller number is called by a larger one, or by itself.
         order = {"fib": 0, "<genexpr>": 1, "turn": 2}
         for _ in range(n_samples):
-            request, stack = other.stack(probe.releasing, is_stable=True)
+            request, stack = other.stack(probe.releasing, how=SAMPLE)
             counts[stack.end] += 1
             got = [name.split(".")[-1] for _, name, _ in probe.lines(probe.request(), stack)]
             depth[len(got)] = depth.get(len(got), 0) + 1
@@ -665,7 +666,7 @@ def check_other_process():
         os.read(ready, 1)
         wait_until_asleep(pid)
         # The forking thread lives on in the child under its own pthread_t.
-        request = probe.request(threading.get_ident(), pid=pid, is_stable=True)
+        request = probe.request(threading.get_ident(), pid=pid, how=SAMPLE)
         try:
             stack = probe.walk(probe.holding, request)
         except AssertionError as e:
@@ -704,14 +705,14 @@ def bench():
         n = len(expected(sys._getframe()))
         ident = threading.get_ident()
         result = []
-        for thread, stable, repeats in ((0, 0, 20000), (ident, 0, 2000), (ident, 1, 1000)):
-            request = probe.request(thread, is_stable=bool(stable), n_repeats=repeats)
+        for thread, how, repeats in ((0, 0, 20000), (ident, 0, 2000), (ident, 1, 1000), (ident, 2, 1000)):
+            request = probe.request(thread, how=how, n_repeats=repeats)
             best = min((probe.walk(probe.holding, request), probe.last_ns)[1] for _ in range(5))
             result.append(best)
-        print("  %3d frames: own %d ns, remote %.1f us, stable %.1f us"
-              % (n, result[0], result[1] / 1e3, result[2] / 1e3))
+        print("  %3d frames: own %d ns, remote %.1f us, stable %.1f us, sample %.1f us"
+              % (n, result[0], result[1] / 1e3, result[2] / 1e3, result[3] / 1e3))
 
-    for depth in (6, 26, 90):
+    for depth in (6, 10, 26, 90):
         down(depth, measure)
 
 
