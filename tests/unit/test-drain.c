@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From records in a region to findings in a report, the whole way */
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/defs.h"
+#include "daemon.h"
+#include "fake-watch.h"
+#include "json.h"
+#include "load.h"
+#include "recording.h"
+#include "snapshot.h"
+#include "wire/arena.h"
+
+static const struct fake_frame sleeper[] = {
+	{"/srv/app.py", "sleepy", 31},
+	{"/usr/lib/python3.11/asyncio/events.py", "Handle._run", 80},
+	{"/srv/app.py", "<module>", 60},
+};
+static const struct fake_frame worker[] = {
+	{"/srv/work.py", "crunch", 5},
+	{"/srv/app.py", "busy", 40},
+};
+
+struct scene {
+	struct fake_watch fake;
+	struct daemon *daemon;
+	struct watch *watch;
+	struct report report;
+};
+
+static int scene_open(void **state)
+{
+	struct daemon_config config = {.options = {.kinds = KIND_MASK_ALL}};
+	struct scene *scene = calloc(1, sizeof(*scene));
+	struct own_code own = {0};
+
+	fake_open(&scene->fake);
+	assert_int_equal(daemon_new(&config, &scene->daemon), 0);
+	assert_int_equal(watch_new_map(scene->daemon->names, scene->fake.fd, &scene->watch), 0);
+	watch_identify(scene->watch, 0, &own);
+	daemon_link_watch(scene->daemon, scene->watch);
+	*state = scene;
+	return 0;
+}
+
+static int scene_close(void **state)
+{
+	struct scene *scene = *state;
+
+	report_deinit(&scene->report);
+	daemon_free(scene->daemon);
+	fake_close(&scene->fake);
+	free(scene);
+	return 0;
+}
+
+/* Drain at a moment of the fake clock, and report. */
+static struct report *scene_report(struct scene *scene, uint64_t now_ns)
+{
+	struct drain drain = daemon_drain_state(scene->daemon);
+
+	drain.now_ns = FAKE_START_NS + now_ns;
+	if (scene->watch)
+		drain_watch(&drain, scene->watch);
+	report_deinit(&scene->report);
+	assert_int_equal(snapshot_take(scene->daemon, &scene->report), 0);
+	return &scene->report;
+}
+
+static void scene_end(struct scene *scene, uint64_t now_ns, bool is_killed)
+{
+	daemon_end_watch_at(scene->daemon, scene->watch, is_killed, FAKE_START_NS + now_ns);
+	scene->watch = NULL;
+}
+
+static void test_call(void **state)
+{
+	struct scene *scene = *state;
+	const struct finding *finding;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 200);
+	for (uint64_t i = 0; i < 101; i++)
+		fake_call(&scene->fake, i + 1, i * 200 * FAKE_MS, (100 + i) * FAKE_MS,
+			  "clock_nanosleep", sleeper, ARRAY_LEN(sleeper));
+	fake_call(&scene->fake, 102, 21000 * FAKE_MS, 19 * FAKE_MS, "poll", sleeper, 1);
+	report = scene_report(scene, 22000 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	finding = report->findings[0];
+	assert_int_equal(finding->kind, KIND_BLOCKING_CALL);
+	assert_int_equal(finding->count, 101);
+	assert_int_equal(finding->max_ns, 200 * FAKE_MS);
+	assert_int_equal(finding->p50_ns, 150 * FAKE_MS);
+	assert_int_equal(finding->total_ns, 101 * 150 * FAKE_MS);
+	assert_int_equal(finding->cause.unknown_ns, (int64_t)finding->total_ns);
+	assert_string_equal(finding->culprit.function, "sleepy");
+	assert_int_equal(finding->culprit.line, 31);
+	assert_string_equal(finding->call.name, "clock_nanosleep");
+	assert_int_equal(finding->n_stacks, 1);
+	assert_int_equal(finding->stacks[0]->count, 101);
+	assert_int_equal(finding->first_seen_at, UINT64_C(1700000000) * 1000000000);
+	assert_int_equal(losses_sum(&report->lost), 0);
+}
+
+/* Two sleeps in one function are two sites; their fingerprint is that of the function. */
+static void test_lines(void **state)
+{
+	struct fake_frame other = {"/srv/app.py", "sleepy", 32};
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_call(&scene->fake, 1, 0, 30 * FAKE_MS, "clock_nanosleep", sleeper, 1);
+	fake_call(&scene->fake, 1, 40 * FAKE_MS, 30 * FAKE_MS, "clock_nanosleep", &other, 1);
+	report = scene_report(scene, 1000 * FAKE_MS);
+	assert_int_equal(report->n_findings, 2);
+	assert_string_equal(report->findings[0]->fingerprint, report->findings[1]->fingerprint);
+}
+
+static void test_callback(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 1);
+	fake_sample(&scene->fake, 1, 1, RECORD_WHAT_CALLBACK, 0, 50 * FAKE_MS, RECORD_FLAG_EARLY,
+		    sleeper, 1);
+	for (uint64_t at = 100; at < 300; at += 20)
+		fake_sample(&scene->fake, 1, 1, RECORD_WHAT_CALLBACK, 0, at * FAKE_MS, 0, worker,
+			    ARRAY_LEN(worker));
+	fake_callback(&scene->fake, 1, 1, 0, 300 * FAKE_MS, 0);
+	fake_turn(&scene->fake, 1, 0, 301 * FAKE_MS, 1);
+	report = scene_report(scene, 400 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	assert_int_equal(report->findings[0]->kind, KIND_SLOW_CALLBACK);
+	assert_string_equal(report->findings[0]->culprit.function, "crunch");
+	assert_int_equal(report->findings[0]->stacks[0]->count, 10);
+	/* The turn is over: nothing waits any more. */
+	assert_int_equal(scene->watch->stalls.n_samples, 0);
+}
+
+/* A sleep of 150 ms and then 150 ms of work: the call's samples must not blame the sleep twice. */
+static void test_call_and_work(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 1);
+	for (uint64_t at = 50; at < 150; at += 20)
+		fake_sample(&scene->fake, 1, 1, RECORD_WHAT_CALL, 0, at * FAKE_MS, 0, sleeper, 1);
+	fake_call(&scene->fake, 1, 0, 150 * FAKE_MS, "clock_nanosleep", sleeper, 1);
+	fake_sample(&scene->fake, 1, 1, RECORD_WHAT_CALLBACK, 0, 250 * FAKE_MS, 0, worker, 2);
+	fake_callback(&scene->fake, 1, 1, 0, 300 * FAKE_MS, 150 * FAKE_MS);
+	report = scene_report(scene, 400 * FAKE_MS);
+	assert_int_equal(report->n_findings, 2);
+	for (uint32_t i = 0; i < 2; i++)
+		assert_string_equal(report->findings[i]->culprit.function,
+				    report->findings[i]->kind == KIND_BLOCKING_CALL ? "sleepy"
+										    : "crunch");
+}
+
+static void test_long_turn(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 1);
+	for (uint64_t i = 1; i < 15; i++)
+		fake_sample(&scene->fake, 1, i, RECORD_WHAT_CALLBACK, i * 20 * FAKE_MS,
+			    (i * 20 + 10) * FAKE_MS, i > 5 ? 0 : RECORD_FLAG_EARLY, worker, 2);
+	fake_turn(&scene->fake, 1, 0, 300 * FAKE_MS, 0);
+	report = scene_report(scene, 400 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	assert_int_equal(report->findings[0]->kind, KIND_LONG_TURN);
+	assert_string_equal(report->findings[0]->culprit.function, "crunch");
+}
+
+/* For want of a sample the callable itself is all that is known. */
+static void test_no_sample(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_callback(&scene->fake, 1, 1, 0, 120 * FAKE_MS, 0);
+	report = scene_report(scene, 400 * FAKE_MS);
+	assert_string_equal(report->findings[0]->culprit.function, "handler");
+	assert_int_equal(report->findings[0]->culprit.line, 7);
+}
+
+static void test_dropped(void **state)
+{
+	struct record_dropped record = {
+		.head = {.ticks = FAKE_START_NS + 5},
+		.slot = UINT32_MAX,
+		.first_line = 12,
+	};
+	struct scene *scene = *state;
+	struct report *report;
+
+	record.name_str = fake_string(&scene->fake, "save");
+	record.file_str = fake_string(&scene->fake, "/srv/app.py");
+	record.stack.n_frames = ARRAY_LEN(sleeper);
+	for (unsigned int i = 0; i < 7; i++)
+		fake_put(&scene->fake, &record, RECORD_DROPPED, sizeof(record), sleeper,
+			 ARRAY_LEN(sleeper));
+	/* Dropped by the collector: where the coroutine stands is all that is known. */
+	record.stack.n_frames = 0;
+	fake_put(&scene->fake, &record, RECORD_DROPPED, sizeof(record), NULL, 0);
+	report = scene_report(scene, 400 * FAKE_MS);
+	assert_int_equal(report->n_findings, 2);
+	assert_int_equal(report->findings[0]->count, 7);
+	assert_string_equal(report->findings[0]->name, "save");
+	assert_int_equal(report->findings[0]->culprit.line, 31);
+	assert_int_equal(report->findings[1]->culprit.line, 12);
+}
+
+static void open_stall(struct scene *scene)
+{
+	struct slot *slot = fake_slot(&scene->fake, 0, 9);
+
+	atomic_store(&slot->turn_start, FAKE_START_NS);
+	fake_sample(&scene->fake, 9, 3, RECORD_WHAT_CALL, 0, 100 * FAKE_MS, 0, sleeper,
+		    ARRAY_LEN(sleeper));
+}
+
+static void test_killed(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+
+	open_stall(scene);
+	scene_end(scene, 2500 * FAKE_MS, true);
+	report = scene_report(scene, 3000 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	assert_int_equal(report->findings[0]->kind, KIND_STUCK);
+	assert_false(report->findings[0]->is_provisional);
+	assert_int_equal(report->findings[0]->max_ns, 2500 * FAKE_MS);
+	assert_string_equal(report->findings[0]->culprit.function, "sleepy");
+	assert_int_equal(report->n_processes, 1);
+	assert_int_equal(report->processes[0].exit_how, EXIT_UNKNOWN);
+}
+
+static void test_exec_and_short(void **state)
+{
+	struct scene *scene = *state;
+
+	open_stall(scene);
+	scene_end(scene, 2500 * FAKE_MS, false);
+	assert_int_equal(scene_report(scene, 3000 * FAKE_MS)->n_findings, 0);
+}
+
+static void test_killed_early(void **state)
+{
+	struct scene *scene = *state;
+
+	open_stall(scene);
+	scene_end(scene, 900 * FAKE_MS, true);
+	assert_int_equal(scene_report(scene, 3000 * FAKE_MS)->n_findings, 0);
+}
+
+/* The fake clock lies far in the past, so a turn that is open now has been so for long. */
+static void test_provisional(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+
+	if (clock_monotonic() < FAKE_START_NS + 2000 * FAKE_MS)
+		skip();
+	open_stall(scene);
+	report = scene_report(scene, 2000 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	assert_true(report->findings[0]->is_provisional);
+	/* It ends after all, and is what it is. */
+	fake_call(&scene->fake, 9, 0, 2100 * FAKE_MS, "sem_wait", sleeper, ARRAY_LEN(sleeper));
+	atomic_store(&region_slot(&scene->fake.region, 0)->turn_start, 0);
+	report = scene_report(scene, 2200 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	assert_int_equal(report->findings[0]->kind, KIND_BLOCKING_CALL);
+}
+
+static void test_many_samples(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 1);
+	for (uint64_t i = 0; i < 500; i++)
+		fake_sample(&scene->fake, 1, 1, RECORD_WHAT_CALLBACK, 0, (100 + i) * FAKE_MS, 0,
+			    worker, 2);
+	report = scene_report(scene, 700 * FAKE_MS);
+	assert_int_equal(scene->watch->stalls.n_samples, STALL_MAX_SAMPLES);
+	assert_int_equal(report->lost.n[LOST_SAMPLES], 500 - STALL_MAX_SAMPLES);
+	/* Its turn is over without a record: nothing waits for it any more. */
+	fake_slot(&scene->fake, 0, 2);
+	scene_report(scene, 800 * FAKE_MS);
+	assert_int_equal(scene->watch->stalls.n_samples, 0);
+}
+
+static void test_hostile(void **state)
+{
+	struct record_call call = {.head = {.type = RECORD_CALL}, .slot = 64};
+	struct record_sample sample = {.slot = UINT32_MAX};
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_put(&scene->fake, &call, RECORD_CALL, sizeof(call), NULL, 0);
+	fake_put(&scene->fake, &sample, RECORD_SAMPLE, sizeof(sample), NULL, 0);
+	fake_put(&scene->fake, &call, 77, sizeof(call), NULL, 0);
+	call.slot = 0;
+	call.stack.n_frames = 1000000;
+	fake_put(&scene->fake, &call, RECORD_CALL, sizeof(call), NULL, 0);
+	report = scene_report(scene, 100 * FAKE_MS);
+	assert_int_equal(report->lost.n[LOST_RECORD_CORRUPT], 4);
+	atomic_store(&scene->fake.region.ring->head, UINT64_MAX - 7);
+	report = scene_report(scene, 100 * FAKE_MS);
+	assert_int_equal(report->lost.n[LOST_RING_CORRUPT], 1);
+	/* And never looked at again. */
+	report = scene_report(scene, 100 * FAKE_MS);
+	assert_int_equal(report->lost.n[LOST_RING_CORRUPT], 1);
+}
+
+static void test_unsealed(void **state)
+{
+	struct scene *scene = *state;
+	struct watch *watch = NULL;
+	int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(fd, REGION_BYTES), 0);
+	assert_int_equal(watch_new_map(scene->daemon->names, fd, &watch), WATCH_E_UNSEALED);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	assert_int_equal(watch_new_map(scene->daemon->names, fd, &watch), WATCH_E_MAGIC);
+	close(fd);
+	fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	assert_int_equal(watch_new_map(scene->daemon->names, fd, &watch), WATCH_E_SIZE);
+	close(fd);
+	atomic_store(&scene->fake.region.ring->head, 0);
+	scene->fake.region.header->version = WIRE_VERSION + 1;
+	assert_int_equal(watch_new_map(scene->daemon->names, scene->fake.fd, &watch),
+			 WATCH_E_VERSION);
+	scene->fake.region.header->version = WIRE_VERSION;
+}
+
+/* A report and what is read back of its JSON are written alike. */
+static void test_json_round(void **state)
+{
+	struct scene *scene = *state;
+	struct slot *slot = fake_slot(&scene->fake, 0, 3);
+	struct report *report, again = REPORT_INIT;
+	char *text, *text_again;
+	struct pool *pool;
+	json_t *json;
+
+	hist_add(&slot->turn, 5 * FAKE_MS);
+	hist_add(&slot->lag, 2 * FAKE_MS);
+	fake_call(&scene->fake, 1, 0, 30 * FAKE_MS,
+		  "clock\x1b[31m_nano\xff"
+		  "sleep",
+		  sleeper, 3);
+	scene->fake.region.header->lost[LOSS_RING_FULL] = UINT64_MAX;
+	report = scene_report(scene, 100 * FAKE_MS);
+	json = json_report(report);
+	text = json_dumps(json, 0);
+	assert_int_equal(pool_new(&pool), 0);
+	assert_int_equal(load_report(json, pool, &again), 0);
+	json_decref(json);
+	again.options.kinds = report->options.kinds;
+	json = json_report(&again);
+	text_again = json_dumps(json, 0);
+	assert_string_equal(text, text_again);
+	json_decref(json);
+	free(text);
+	free(text_again);
+	report_deinit(&again);
+	pool_free(pool);
+}
+
+struct file {
+	unsigned char *bytes;
+	size_t n;
+};
+
+static void file_add(struct file *file, const void *bytes, size_t n)
+{
+	memcpy(file->bytes + file->n, bytes, n);
+	file->n = (file->n + n + 7) & ~(size_t)7;
+}
+
+static void file_chunk(struct file *file, uint32_t kind, uint64_t position, const void *bytes,
+		       size_t n)
+{
+	struct chunk chunk = {.kind = kind, .size_bytes = (uint32_t)n, .position = position};
+
+	file_add(file, &chunk, sizeof(chunk));
+	file_add(file, bytes, n);
+}
+
+/* What the fake holds, as a recording. Return: where its records begin. */
+static size_t file_make(struct file *file, struct fake_watch *fake, bool has_end)
+{
+	struct recording_header header = {.magic = RECORDING_MAGIC, .version = WIRE_VERSION};
+	struct record_call call = {
+		.head = {.ticks = FAKE_START_NS + 2000 * FAKE_MS},
+		.start = FAKE_START_NS,
+		.span = 30 * FAKE_MS,
+		.fd = -1,
+		.stack = {.n_frames = ARRAY_LEN(sleeper)},
+	};
+	unsigned char buf[RECORD_MAX_BYTES];
+	size_t n = fake_record(fake, &call, RECORD_CALL, sizeof(call), sleeper, ARRAY_LEN(sleeper),
+			       buf),
+	       at;
+
+	file->bytes = calloc(1, REGION_BYTES);
+	file->n = 0;
+	file_add(file, &header, sizeof(header));
+	file_chunk(file, CHUNK_HEADER, 0, fake->region.header, sizeof(*fake->region.header));
+	file_chunk(file, CHUNK_ARENA, 0, fake->region.arena, 4096);
+	file_chunk(file, CHUNK_SLOT, 0, region_slot(&fake->region, 0), sizeof(struct slot));
+	at = file->n;
+	file_chunk(file, CHUNK_RECORDS, 0, buf, n);
+	if (has_end)
+		file_chunk(file, CHUNK_END, 0, NULL, 0);
+	return at;
+}
+
+static void test_recording(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+	struct file file;
+	size_t at;
+
+	fake_slot(&scene->fake, 0, 3);
+	scene_end(scene, 0, false);
+	at = file_make(&file, &scene->fake, true);
+	assert_int_equal(recording_read(scene->daemon, file.bytes, file.n), 0);
+	report = scene_report(scene, 0);
+	assert_int_equal(report->n_findings, 1);
+	assert_int_equal(report->n_processes, 2);
+	assert_int_equal(report->loops[0].turns, 3);
+	/* Cut in the middle of its records, of its header, before it begins. */
+	assert_int_equal(recording_read(scene->daemon, file.bytes, at + 40), RECORDING_E_TRUNCATED);
+	assert_int_equal(recording_read(scene->daemon, file.bytes, 40), RECORDING_E_TRUNCATED);
+	assert_int_equal(recording_read(scene->daemon, file.bytes, 8), RECORDING_E_MAGIC);
+	/* A record that claims to be longer than its chunk. */
+	memset(file.bytes + at + sizeof(struct chunk), 0xff, 4);
+	assert_int_equal(recording_read(scene->daemon, file.bytes, file.n), RECORDING_E_CORRUPT);
+	memset(file.bytes + at, 0xff, 4);
+	assert_int_equal(recording_read(scene->daemon, file.bytes, file.n), RECORDING_E_CORRUPT);
+	file.bytes[8]++;
+	assert_int_equal(recording_read(scene->daemon, file.bytes, file.n), RECORDING_E_VERSION);
+	report = scene_report(scene, 0);
+	assert_int_equal(report->lost.n[LOST_RECORDING_TRUNCATED], 2);
+	assert_int_equal(report->lost.n[LOST_RECORDING_CORRUPT], 3);
+	assert_int_equal(report->lost.n[LOST_VERSIONS], 1);
+	free(file.bytes);
+}
+
+/* Without its end the process was killed; its open turn was open until its last record. */
+static void test_recording_killed(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+	struct slot *slot;
+	struct file file;
+
+	slot = fake_slot(&scene->fake, 0, 9);
+	atomic_store(&slot->turn_start, FAKE_START_NS);
+	scene->fake.region.header->detectors = DETECTOR_TURNS;
+	scene_end(scene, 0, false);
+	file_make(&file, &scene->fake, false);
+	assert_int_equal(recording_read(scene->daemon, file.bytes, file.n), 0);
+	report = scene_report(scene, 0);
+	assert_int_equal(report->findings[0]->kind, KIND_STUCK);
+	assert_int_equal(report->findings[0]->max_ns, 2000 * FAKE_MS);
+	free(file.bytes);
+}
+
+#define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SCENE(test_call),
+		SCENE(test_lines),
+		SCENE(test_callback),
+		SCENE(test_call_and_work),
+		SCENE(test_long_turn),
+		SCENE(test_no_sample),
+		SCENE(test_dropped),
+		SCENE(test_killed),
+		SCENE(test_exec_and_short),
+		SCENE(test_killed_early),
+		SCENE(test_provisional),
+		SCENE(test_many_samples),
+		SCENE(test_hostile),
+		SCENE(test_unsealed),
+		SCENE(test_json_round),
+		SCENE(test_recording),
+		SCENE(test_recording_killed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

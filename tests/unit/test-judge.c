@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The judge, by table: what was seen, and what it is */
+#include "check.h"
+
+#include "base/defs.h"
+#include "judge.h"
+
+#define MS NSEC_PER_MSEC
+
+static const struct limits limits = {
+	.slow_callback_ns = 100 * MS,
+	.long_turn_ns = 100 * MS,
+	.blocking_call_ns = 20 * MS,
+	.stuck_ns = 1000 * MS,
+	.judged_from_ns = 1000 * MS,
+	.kinds = KIND_MASK_ALL,
+};
+
+struct stall_case {
+	const char *name;
+	struct stall_facts facts;
+	enum verdict verdict;
+	struct judgement judgement;
+};
+
+#define FACTS(span, reported, cpu, queue, frozen)                                      \
+	{                                                                              \
+		2000 * MS, (span)*MS, (reported)*MS, (cpu)*MS, (queue)*MS, (frozen)*MS \
+	}
+
+static const struct stall_case stall_cases[] = {
+	{"just at the limit",
+	 FACTS(100, 0, -1, -1, -1),
+	 VERDICT_FINDING,
+	 {KIND_SLOW_CALLBACK, 100 * MS, {-1, -1, 100 * MS}}},
+	{"below", FACTS(99, 0, -1, -1, -1), VERDICT_NOTHING, {0}},
+	{"a reported call is taken off", FACTS(250, 200, -1, -1, -1), VERDICT_NOTHING, {0}},
+	{"and the rest is judged",
+	 FACTS(350, 200, 150, 0, 0),
+	 VERDICT_FINDING,
+	 {KIND_SLOW_CALLBACK, 150 * MS, {150 * MS, 0, 0}}},
+	{"more reported than there was", FACTS(150, 200, -1, -1, -1), VERDICT_NOTHING, {0}},
+	{"waiting for a CPU", FACTS(180, 0, 60, 120, 0), VERDICT_DESCHEDULED, {0}},
+	{"stopped", FACTS(1050, 0, 50, 0, 1000), VERDICT_DESCHEDULED, {0}},
+	{"stopped, and slow too",
+	 FACTS(1200, 0, 180, 0, 1000),
+	 VERDICT_FINDING,
+	 {KIND_SLOW_CALLBACK, 200 * MS, {180 * MS, 0, 20 * MS}}},
+	{"slow on a busy machine",
+	 FACTS(400, 0, 250, 100, 0),
+	 VERDICT_FINDING,
+	 {KIND_SLOW_CALLBACK, 400 * MS, {250 * MS, 100 * MS, 50 * MS}}},
+	{"parts measured to a tick exceed the whole",
+	 FACTS(200, 0, 220, 0, 0),
+	 VERDICT_FINDING,
+	 {KIND_SLOW_CALLBACK, 200 * MS, {200 * MS, 0, 0}}},
+};
+
+static void check_judgement(const struct judgement *got, const struct judgement *wanted)
+{
+	assert_int_equal(got->kind, wanted->kind);
+	assert_int_equal(got->span_ns, wanted->span_ns);
+	assert_int_equal(got->cause.on_cpu_ns, wanted->cause.on_cpu_ns);
+	assert_int_equal(got->cause.run_queue_ns, wanted->cause.run_queue_ns);
+	assert_int_equal(got->cause.unknown_ns, wanted->cause.unknown_ns);
+}
+
+static int64_t unmeasured(int64_t ms_ns)
+{
+	return ms_ns < 0 ? -1 : ms_ns;
+}
+
+static void test_callbacks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(stall_cases); i++) {
+		const struct stall_case *c = &stall_cases[i];
+		struct stall_facts facts = c->facts;
+		struct judgement judgement;
+		enum verdict verdict;
+
+		facts.cpu_ns = unmeasured(facts.cpu_ns);
+		facts.run_queue_ns = unmeasured(facts.run_queue_ns);
+		facts.frozen_ns = unmeasured(facts.frozen_ns);
+		verdict = judge_callback(&limits, &facts, &judgement);
+		print_message("%s\n", c->name);
+		assert_int_equal(verdict, c->verdict);
+		if (verdict == VERDICT_FINDING)
+			check_judgement(&judgement, &c->judgement);
+	}
+}
+
+static void test_turn(void **state)
+{
+	struct stall_facts facts = {2000 * MS, 300 * MS, 0, -1, -1, -1};
+	struct judgement judgement;
+
+	(void)state;
+	assert_int_equal(judge_turn(&limits, &facts, 0, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.kind, KIND_LONG_TURN);
+	/* Its callbacks were reported. */
+	assert_int_equal(judge_turn(&limits, &facts, 1, &judgement), VERDICT_NOTHING);
+	/* So were its calls. */
+	facts.reported_ns = 250 * MS;
+	assert_int_equal(judge_turn(&limits, &facts, 0, &judgement), VERDICT_NOTHING);
+}
+
+static void test_call(void **state)
+{
+	struct judgement judgement;
+
+	(void)state;
+	assert_int_equal(judge_call(&limits, &(struct call_facts){2000 * MS, 20 * MS, false, false},
+				    &judgement),
+			 VERDICT_FINDING);
+	assert_int_equal(judgement.cause.unknown_ns, 20 * MS);
+	assert_int_equal(judge_call(&limits, &(struct call_facts){2000 * MS, 19 * MS, false, false},
+				    &judgement),
+			 VERDICT_NOTHING);
+	/* Short calls count from the limit of a callback, strict ones always. */
+	assert_int_equal(judge_call(&limits, &(struct call_facts){2000 * MS, 99 * MS, true, false},
+				    &judgement),
+			 VERDICT_NOTHING);
+	assert_int_equal(judge_call(&limits, &(struct call_facts){2000 * MS, 100 * MS, true, false},
+				    &judgement),
+			 VERDICT_FINDING);
+	assert_int_equal(
+		judge_call(&limits, &(struct call_facts){2000 * MS, 5, false, true}, &judgement),
+		VERDICT_FINDING);
+}
+
+static void test_warmup_and_kinds(void **state)
+{
+	struct call_facts facts = {999 * MS, 500 * MS, false, false};
+	struct limits narrow = limits;
+	struct judgement judgement;
+
+	(void)state;
+	assert_int_equal(judge_call(&limits, &facts, &judgement), VERDICT_NOTHING);
+	facts.start_ns = 1000 * MS;
+	assert_int_equal(judge_call(&limits, &facts, &judgement), VERDICT_FINDING);
+	narrow.kinds = KIND_MASK(KIND_STUCK);
+	assert_int_equal(judge_call(&narrow, &facts, &judgement), VERDICT_NOTHING);
+	assert_int_equal(judge_dropped(&narrow, 2000 * MS, &judgement), VERDICT_NOTHING);
+	assert_int_equal(judge_dropped(&limits, 999 * MS, &judgement), VERDICT_NOTHING);
+	assert_int_equal(judge_dropped(&limits, 2000 * MS, &judgement), VERDICT_FINDING);
+}
+
+static void test_open(void **state)
+{
+	struct judgement judgement;
+
+	(void)state;
+	assert_int_equal(judge_open(&limits, 2000 * MS, 999 * MS, &judgement), VERDICT_NOTHING);
+	assert_int_equal(judge_open(&limits, 2000 * MS, 1000 * MS, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.kind, KIND_STUCK);
+	assert_int_equal(judgement.span_ns, 1000 * MS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_callbacks), cmocka_unit_test(test_turn),
+		cmocka_unit_test(test_call),	  cmocka_unit_test(test_warmup_and_kinds),
+		cmocka_unit_test(test_open),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

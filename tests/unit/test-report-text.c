@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The text report, word by word; names that a terminal would obey; formats by suffix */
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "advice.h"
+#include "base/defs.h"
+#include "output.h"
+#include "text.h"
+
+static const char golden[] =
+	"loophound: watched 1 process, 1 loop, for 12.4 s\n"
+	"  pid 42, Python 3.11.7: uvicorn app:app\n"
+	"    asyncio   90 % busy, 1204 turns, longest 1.20 s, lag p99 152 ms\n"
+	"\n"
+	"   blocked  times    longest\n"
+	"\n"
+	"    15.2 s    101     152 ms  blocking-call  poll\n"
+	"    app/main.py:31 sleepy\n"
+	"        called from app/main.py:9 handler\n"
+	"    psycopg2.connect waited in poll and held the loop for up to 152 ms\n"
+	"    Use an asynchronous driver (psycopg 3, asyncpg), or await asyncio.to_thread().\n"
+	"\n"
+	"         -      3          -  never-awaited\n"
+	"    /opt/jobs.py:5 run\n"
+	"    coroutine save was made and never awaited\n"
+	"    Await it, or start it with asyncio.create_task() and keep the task.\n"
+	"\n"
+	"  gate any is broken\n"
+	"\n"
+	"  not blamed: 2 stalls while the process was not scheduled\n"
+	"  not seen: 3 events, since nobody read them in time\n";
+
+static struct stack *make_stack(void)
+{
+	static const struct frame frames[] = {
+		{"/v/lib/python3.11/site-packages/psycopg2/__init__.py", "connect", "psycopg2", 3,
+		 FRAME_PYTHON, false},
+		{"/srv/app/main.py", "sleepy", "app.main", 31, FRAME_PYTHON, true},
+		{"/usr/lib/python3.11/asyncio/events.py", "_run", "asyncio.events", 8, FRAME_PYTHON,
+		 false},
+		{"/srv/app/main.py", "handler", "app.main", 9, FRAME_PYTHON, true},
+	};
+	struct stack *stack = calloc(1, sizeof(*stack) + sizeof(frames));
+
+	stack->count = 101;
+	stack->n_frames = ARRAY_LEN(frames);
+	memcpy(stack->frames, frames, sizeof(frames));
+	return stack;
+}
+
+static char *render(const struct report *report, bool is_colored)
+{
+	struct text_style style = {.is_colored = is_colored, .base_dir = "/srv"};
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	text_report(out, report, &style);
+	fclose(out);
+	return text;
+}
+
+static void test_golden(void **state)
+{
+	static const char *argv[] = {"uvicorn", "app:app"};
+	struct process process = {.pid = 42,
+				  .version = "3.11.7",
+				  .argv = argv,
+				  .n_argv = 2,
+				  .exit_how = EXIT_STATUS,
+				  .n_descheduled = 2};
+	struct loop loop = {
+		.pid = 42, .framework = "asyncio", .turns = 1204, .busy_ns = 90, .idle_ns = 10};
+	struct stack *stack = make_stack();
+	struct finding slow = {.kind = KIND_BLOCKING_CALL,
+			       .count = 101,
+			       .total_ns = 15200000000,
+			       .max_ns = 152000000,
+			       .call = {.name = "poll", .fd = -1},
+			       .n_stacks = 1,
+			       .stacks = {stack},
+			       .culprit = stack->frames[1]};
+	struct finding dropped = {
+		.kind = KIND_NEVER_AWAITED,
+		.count = 3,
+		.name = "save",
+		.culprit = {"/opt/jobs.py", "run", "jobs", 5, FRAME_PYTHON, true}};
+	struct finding *findings[] = {&slow, &dropped};
+	struct gate gate = {.expr = "any", .is_measured = true, .value = 104};
+	struct report report = {.started_at = 1,
+				.ended_at = 12400000001,
+				.processes = &process,
+				.n_processes = 1,
+				.loops = &loop,
+				.n_loops = 1,
+				.findings = findings,
+				.n_findings = 2,
+				.gates = &gate,
+				.n_gates = 1};
+	char *text;
+
+	(void)state;
+	loop.turn.max_ns = 1200000000;
+	loop.lag.p99_ns = 152000000;
+	report.lost.n[LOSS_RING_FULL] = 3;
+	text = render(&report, false);
+	assert_string_equal(text, golden);
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_in_range(strlen(line), 0, 86);
+	free(text);
+	text = render(&report, true);
+	assert_non_null(strstr(text, "\033[33;1mblocking-call\033[0m"));
+	free(text);
+	free(stack);
+}
+
+static void test_empty(void **state)
+{
+	struct report report = REPORT_INIT;
+	char *text = render(&report, false);
+
+	(void)state;
+	assert_string_equal(text, "loophound: watched 0 processes, 0 loops, for 0 ns\n"
+				  "\n  no loop ran\n\n  nothing was lost\n");
+	free(text);
+}
+
+static void check_print(const char *text, size_t max_columns, const char *wanted)
+{
+	char buf[128] = "";
+	FILE *out = fmemopen(buf, sizeof(buf), "w");
+
+	text_print(out, text, max_columns);
+	fclose(out);
+	assert_string_equal(buf, wanted);
+}
+
+static void test_print(void **state)
+{
+	char buf[64];
+
+	(void)state;
+	check_print("a\033[31mb\n\tc\x7f", 79, "a?[31mb??c?");
+	check_print("\xc2\x9b"
+		    "31m",
+		    79, "?31m"); /* a one-character escape of C1 */
+	check_print("gr\xc3\xbc\xc3\x9f"
+		    "e",
+		    79,
+		    "gr\xc3\xbc\xc3\x9f"
+		    "e");
+	check_print("abcdefghij", 7, "abcd...");
+	check_print("\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", 4, "\xc3\xbc...");
+	assert_string_equal(text_path("/srv/a/b.py", "/srv", 40, buf, sizeof(buf)), "a/b.py");
+	assert_string_equal(text_path("/srvx/b.py", "/srv", 40, buf, sizeof(buf)), "/srvx/b.py");
+	assert_string_equal(text_path("/aaaaaaaaaa/bbbbb/c.py", NULL, 12, buf, sizeof(buf)),
+			    "...bbbb/c.py");
+	assert_string_equal(text_path(NULL, NULL, 12, buf, sizeof(buf)), "?");
+}
+
+/* Every kind that is detected has a message and an advice, and knows what to do without names. */
+static void test_advice(void **state)
+{
+	char buf[ADVICE_BYTES];
+
+	(void)state;
+	for (unsigned int i = 0; i < _KIND_N; i++) {
+		struct finding finding = {.kind = (enum finding_kind)i, .count = 1};
+
+		if (!kind_is_detected(finding.kind))
+			continue;
+		assert_true(strlen(advice_message(&finding, buf, sizeof(buf))) > 10);
+		assert_true(strlen(advice_text(&finding)) > 10);
+	}
+}
+
+static void test_formats(void **state)
+{
+	enum output_format format;
+
+	(void)state;
+	assert_int_equal(output_format_of("a.json", &format), 0);
+	assert_int_equal(format, OUTPUT_JSON);
+	assert_int_equal(output_format_of("x/a.jsonl", &format), 0);
+	assert_int_equal(format, OUTPUT_LINES);
+	assert_int_equal(output_format_of("a.b.txt", &format), 0);
+	assert_int_equal(format, OUTPUT_TEXT);
+	assert_int_equal(output_format_of("a.trace.json", &format), OUTPUT_E_LATER);
+	assert_int_equal(output_format_of("a.html", &format), OUTPUT_E_LATER);
+	assert_int_equal(output_format_of("a.pdf", &format), OUTPUT_E_SUFFIX);
+	assert_int_equal(output_format_of(".json", &format), OUTPUT_E_SUFFIX);
+	assert_int_equal(output_format_of("", &format), OUTPUT_E_SUFFIX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_golden),	cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_print),	cmocka_unit_test(test_advice),
+		cmocka_unit_test(test_formats),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
