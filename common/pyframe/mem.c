@@ -65,7 +65,8 @@ static long mem_syscall(long number, long a, long b, long c, long d, long e, lon
 #endif
 }
 
-static long mem_vm_readv(pid_t pid, struct iovec *local, struct iovec *remote, size_t n_remote)
+static long mem_vm_readv(pid_t pid, struct iovec *local, const struct iovec *remote,
+			 size_t n_remote)
 {
 	return mem_syscall(SYS_process_vm_readv, pid, (long)local, 1, (long)remote, (long)n_remote,
 			   0);
@@ -129,15 +130,46 @@ int mem_read_remote(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes)
 	return (size_t)r == size_bytes ? 0 : -EFAULT;
 }
 
-static int mem_read_words_each(pid_t pid, const uint64_t *raddrs, uint64_t *words, size_t n_words,
-			       size_t *ret_n_read)
+static size_t mem_read_ranges_each(pid_t pid, const struct iovec *ranges, size_t n_ranges,
+				   void *buf)
 {
-	size_t n_read = 0;
+	uint8_t *at = buf;
+	size_t i;
 
-	while (n_read < n_words &&
-	       mem_read_remote(pid, raddrs[n_read], &words[n_read], sizeof(*words)) == 0)
-		n_read++;
-	*ret_n_read = n_read;
+	for (i = 0; i < n_ranges; i++) {
+		if (mem_read_remote(pid, (uintptr_t)ranges[i].iov_base, at, ranges[i].iov_len) < 0)
+			break;
+		at += ranges[i].iov_len;
+	}
+	return (size_t)(at - (uint8_t *)buf);
+}
+
+/**
+ * mem_read_ranges_remote() - Read several ranges of another address space, in one call
+ *
+ * They come one behind the other into buf, which has room for all. Stops at the first byte that
+ * cannot be read; how many came before it is ret_n_read.
+ *
+ * Return: 0, or -errno when nothing can be read of that process at all.
+ */
+int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_ranges, void *buf,
+			   size_t *ret_n_read)
+{
+	struct iovec local = {buf, 0};
+	long r;
+
+	if (n_ranges > MEM_MAX_RANGES)
+		return -EINVAL;
+	for (size_t i = 0; i < n_ranges; i++)
+		local.iov_len += ranges[i].iov_len;
+	r = mem_vm_readv(pid, &local, ranges, n_ranges);
+	if (unlikely(mem_is_refused(r))) {
+		*ret_n_read = mem_read_ranges_each(pid, ranges, n_ranges, buf);
+		return 0;
+	}
+	if (r < 0 && r != -EFAULT)
+		return (int)r;
+	*ret_n_read = r < 0 ? 0 : (size_t)r;
 	return 0;
 }
 
@@ -152,21 +184,17 @@ static int mem_read_words_each(pid_t pid, const uint64_t *raddrs, uint64_t *word
 int mem_read_words_remote(pid_t pid, const uint64_t *raddrs, uint64_t *words, size_t n_words,
 			  size_t *ret_n_read)
 {
-	struct iovec remote[MEM_MAX_WORDS];
-	struct iovec local;
-	long r;
+	struct iovec ranges[MEM_MAX_WORDS];
+	size_t n_bytes;
+	int r;
 
 	if (n_words > MEM_MAX_WORDS)
 		return -EINVAL;
 	for (size_t i = 0; i < n_words; i++)
-		remote[i] = (struct iovec){(void *)(uintptr_t)raddrs[i], sizeof(*words)};
-	local = (struct iovec){words, n_words * sizeof(*words)};
-
-	r = mem_vm_readv(pid, &local, remote, n_words);
-	if (unlikely(mem_is_refused(r)))
-		return mem_read_words_each(pid, raddrs, words, n_words, ret_n_read);
-	if (r < 0 && r != -EFAULT)
-		return (int)r;
-	*ret_n_read = r < 0 ? 0 : (size_t)r / sizeof(*words);
+		ranges[i] = (struct iovec){(void *)(uintptr_t)raddrs[i], sizeof(*words)};
+	r = mem_read_ranges_remote(pid, ranges, n_words, words, &n_bytes);
+	if (r < 0)
+		return r;
+	*ret_n_read = n_bytes / sizeof(*words);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/defs.h"
 
@@ -23,8 +24,12 @@ struct mem {
 
 /* More words than a stack has frames are never asked for at once. */
 #define MEM_MAX_WORDS 128
+/* Ranges are asked for as many, and a thread's own words with them; the kernel takes 1024. */
+#define MEM_MAX_RANGES (MEM_MAX_WORDS + 8)
 
 int mem_read_remote(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes);
+int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_ranges, void *buf,
+			   size_t *ret_n_read);
 int mem_read_words_remote(pid_t pid, const uint64_t *raddrs, uint64_t *words, size_t n_words,
 			  size_t *ret_n_read);
 

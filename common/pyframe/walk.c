@@ -12,7 +12,8 @@
  * objects, and it needs no GIL for that. Any other thread is read through the kernel, while it
  * runs on. A frame is then the unit that is taken whole; the bytes before it in its page come in
  * the same read, since the frame that called it nearly always lies right there (3.11 on), which
- * saves most reads and makes the picture more of a moment. That frames belong together is found
+ * saves most reads and makes the picture more of a moment. A thread that is sampled again and
+ * again has a trail (trail.c), which saves nearly all of them. That frames belong together is found
  * out by walking again (pyframe_walk_stable()).
  *
  * Nothing of what is read is believed: the number of steps is bounded, a cycle is noticed, an
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #include "pyframe/pyframe.h"
+#include "pyframe/trail.h"
 
 /* Each Python frame may come with one that is passed over. */
 #define WALK_MAX_STEPS (2 * PYFRAME_MAX_FRAMES + 16)
@@ -44,6 +46,7 @@
 struct walk {
 	const struct pyframe *p;
 	const struct mem *mem;
+	struct pyframe_trail *trail; /* or NULL */
 	struct pyframe_stack *stack;
 	bool is_rooted;	       /* the outermost frame is of the kind that stands there */
 	uint64_t window_raddr; /* the window's own bytes are filled by a remote read only */
@@ -74,27 +77,49 @@ static bool walk_is_address(uint64_t raddr)
 	return raddr >= MEM_MIN_RADDR && raddr < UINT64_C(1) << 56 && raddr % 8 == 0;
 }
 
-/* Return: the bytes of the frame, or NULL; valid until the next call. */
-static const uint8_t *walk_load_frame(struct walk *w, uint64_t frame_raddr)
+/* What is read for a frame that has to be read: where it begins; it ends with the frame. */
+static uint64_t walk_window_begin(uint64_t frame_raddr, uint64_t end)
 {
-	uint64_t span = w->p->layout.frame_span_bytes, begin, end = frame_raddr + span;
+	uint64_t begin = frame_raddr - frame_raddr % WALK_PAGE_BYTES;
 
-	if (!walk_is_address(frame_raddr))
-		return NULL;
-	if (w->mem->kind == MEM_SELF)
-		return (const uint8_t *)(uintptr_t)frame_raddr;
+	return end - begin > WALK_WINDOW_BYTES ? end - WALK_WINDOW_BYTES : begin;
+}
+
+static const uint8_t *walk_load_by_window(struct walk *w, uint64_t frame_raddr)
+{
+	uint64_t begin, end = frame_raddr + w->p->layout.frame_span_bytes;
+
 	if (frame_raddr >= w->window_raddr && end <= w->window_raddr + w->window_bytes)
 		return w->window + (frame_raddr - w->window_raddr);
-
-	begin = frame_raddr - frame_raddr % WALK_PAGE_BYTES;
-	if (end - begin > sizeof(w->window))
-		begin = end - sizeof(w->window);
+	begin = walk_window_begin(frame_raddr, end);
 	w->window_bytes = 0;
 	if (mem_read(w->mem, begin, w->window, end - begin) < 0)
 		return NULL;
 	w->window_raddr = begin;
 	w->window_bytes = end - begin;
 	return w->window + (frame_raddr - begin);
+}
+
+/* Return: the bytes of the frame, or NULL; valid until the next call. */
+static const uint8_t *walk_load_frame(struct walk *w, uint64_t frame_raddr)
+{
+	uint32_t span = w->p->layout.frame_span_bytes;
+	uint64_t begin, end = frame_raddr + span;
+	const uint8_t *bytes;
+
+	if (!walk_is_address(frame_raddr))
+		return NULL;
+	if (w->mem->kind == MEM_SELF)
+		return (const uint8_t *)(uintptr_t)frame_raddr;
+	if (!w->trail)
+		return walk_load_by_window(w, frame_raddr);
+	bytes = trail_find(w->trail, frame_raddr, span);
+	if (likely(bytes))
+		return bytes;
+	begin = walk_window_begin(frame_raddr, end);
+	if (trail_extend(w->trail, w->mem, begin, (uint32_t)(end - begin)))
+		return trail_find(w->trail, frame_raddr, span);
+	return walk_load_by_window(w, frame_raddr);
 }
 
 static void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
@@ -187,21 +212,34 @@ static void walk_cut(struct pyframe_stack *stack, size_t n_frames, enum pyframe_
 	stack->end = end;
 }
 
-/* Every frame must have a code object: the first that has none ends the stack. */
-static void walk_check_types(const struct pyframe *p, const struct mem *mem,
-			     struct pyframe_stack *stack)
+/* Every frame must have a code object: the first that has none ends the stack. Those that the last
+ * stack had in the same place are taken for what they were: describing them looks again. */
+static void walk_check_types_remote(const struct pyframe *p, const struct mem *mem,
+				    const struct pyframe_trail *trail, struct pyframe_stack *stack)
 {
 	uint64_t raddrs[PYFRAME_MAX_FRAMES], types[PYFRAME_MAX_FRAMES];
+	uint32_t at[PYFRAME_MAX_FRAMES], n = 0;
 	size_t n_read = 0, i;
 
 	_Static_assert(PYFRAME_MAX_FRAMES <= MEM_MAX_WORDS, "one read takes all");
-	for (i = 0; i < stack->n_frames; i++)
-		raddrs[i] = stack->frames[i].code_raddr + p->layout.object_type;
-	if (mem_read_words_remote(mem->pid, raddrs, types, stack->n_frames, &n_read) < 0)
+	for (i = 0; i < stack->n_frames; i++) {
+		uint64_t code_raddr = stack->frames[i].code_raddr;
+
+		if (trail && trail_knows_code(trail, stack->n_frames - 1 - (uint32_t)i, code_raddr))
+			continue;
+		if (n && stack->frames[at[n - 1]].code_raddr == code_raddr)
+			continue;
+		raddrs[n] = code_raddr + p->layout.object_type;
+		at[n++] = (uint32_t)i;
+	}
+	if (!n)
+		return;
+	if (mem_read_words_remote(mem->pid, raddrs, types, n, &n_read) < 0)
 		n_read = 0;
 	for (i = 0; i < n_read && types[i] == p->code_type_raddr; i++)
 		;
-	walk_cut(stack, i, i < n_read ? PYFRAME_END_INVALID : PYFRAME_END_UNREADABLE);
+	if (i < n)
+		walk_cut(stack, at[i], i < n_read ? PYFRAME_END_INVALID : PYFRAME_END_UNREADABLE);
 }
 
 /* The same by plain loads. It comes after the chain was followed here too, so that a wrong chain
@@ -219,6 +257,17 @@ static void walk_check_types_self(const struct pyframe *p, struct pyframe_stack 
 			break;
 	}
 	walk_cut(stack, i, PYFRAME_END_INVALID);
+}
+
+static void walk_check_types(const struct pyframe *p, const struct mem *mem,
+			     const struct pyframe_trail *trail, struct pyframe_stack *stack)
+{
+	if (!p->code_type_raddr || !stack->n_frames)
+		return;
+	if (mem->kind == MEM_SELF)
+		walk_check_types_self(p, stack);
+	else
+		walk_check_types_remote(p, mem, trail, stack);
 }
 
 /*
@@ -295,8 +344,6 @@ static int walk_find_first(const struct pyframe_layout *l, const struct mem *mem
 	uint64_t raddr;
 	int r;
 
-	if (!walk_is_address(tstate_raddr))
-		return -EFAULT;
 	r = mem_read(mem, tstate_raddr + l->thread_frame, &raddr, sizeof(raddr));
 	if (r == 0 && l->has_cframe && raddr)
 		r = mem_read(mem, raddr + l->cframe_frame, &raddr, sizeof(raddr));
@@ -306,33 +353,43 @@ static int walk_find_first(const struct pyframe_layout *l, const struct mem *mem
 	return 0;
 }
 
-/* ret_is_whole: it ends where the thread's stack ends, or where a stack may end. */
-static int walk_pass(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
-		     struct pyframe_stack *ret_stack, bool *ret_is_whole)
+/* One pass over the chain. The code objects in it have not been looked at yet. ret_is_whole: it
+ * ends where the thread's stack ends, or where a stack may end. */
+static int walk_pass(struct walk *w, uint64_t tstate_raddr, bool *ret_is_whole)
 {
-	struct walk w;
+	const struct pyframe_layout *l = &w->p->layout;
+	struct pyframe_stack *stack = w->stack;
 	uint64_t frame_raddr;
 	int r;
 
-	r = walk_find_first(&p->layout, mem, tstate_raddr, &frame_raddr);
+	if (!walk_is_address(tstate_raddr))
+		return -EFAULT;
+	if (w->trail)
+		r = trail_begin(w->trail, l, w->mem, tstate_raddr, &frame_raddr);
+	else
+		r = walk_find_first(l, w->mem, tstate_raddr, &frame_raddr);
 	if (r < 0)
 		return r;
-	w.p = p;
-	w.mem = mem;
-	w.stack = ret_stack;
-	w.is_rooted = false;
-	w.window_raddr = w.window_bytes = 0;
-	ret_stack->n_frames = 0;
-	walk_chain(&w, frame_raddr);
-	if (p->code_type_raddr && ret_stack->n_frames) {
-		if (mem->kind == MEM_SELF)
-			walk_check_types_self(p, ret_stack);
-		else
-			walk_check_types(p, mem, ret_stack);
-	}
-	*ret_is_whole = ret_stack->end == PYFRAME_END_DEPTH ||
-			(ret_stack->end == PYFRAME_END_COMPLETE && w.is_rooted);
+	w->is_rooted = false;
+	w->window_raddr = w->window_bytes = 0;
+	stack->n_frames = 0;
+	walk_chain(w, frame_raddr);
+	if (w->trail)
+		trail_end(w->trail);
+	*ret_is_whole = stack->end == PYFRAME_END_DEPTH ||
+			(stack->end == PYFRAME_END_COMPLETE && w->is_rooted);
 	return 0;
+}
+
+/* Only what the passes need is set: the window is a kilobyte that nobody reads before it is
+ * filled. */
+static void walk_init(struct walk *w, const struct pyframe *p, const struct mem *mem,
+		      struct pyframe_trail *trail, struct pyframe_stack *stack)
+{
+	w->p = p;
+	w->mem = mem;
+	w->trail = trail;
+	w->stack = stack;
 }
 
 /**
@@ -345,9 +402,15 @@ static int walk_pass(const struct pyframe *p, const struct mem *mem, uint64_t ts
 int pyframe_walk(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		 struct pyframe_stack *ret_stack)
 {
+	struct walk w;
 	bool is_whole;
+	int r;
 
-	return walk_pass(p, mem, tstate_raddr, ret_stack, &is_whole);
+	walk_init(&w, p, mem, NULL, ret_stack);
+	r = walk_pass(&w, tstate_raddr, &is_whole);
+	if (r == 0)
+		walk_check_types(p, mem, NULL, ret_stack);
+	return r;
 }
 
 /*
@@ -387,44 +450,89 @@ static void walk_keep_common(const struct pyframe_stack *older, struct pyframe_s
 	stack->end = PYFRAME_END_TORN;
 }
 
+/* Passes until two are equal. A pass is compared with the last whole one before it, since one that
+ * lost its way has no outer part to compare. */
+static int walk_until_equal(struct walk *w, uint64_t tstate_raddr)
+{
+	struct pyframe_stack older, *stack = w->stack;
+	bool is_whole, is_older_whole = false;
+	int r, n_passes;
+
+	r = walk_pass(w, tstate_raddr, &is_whole);
+	if (r < 0)
+		return r;
+	n_passes = is_whole;
+	for (int tries = 1; tries < WALK_MAX_TRIES && n_passes < WALK_MAX_PASSES; tries++) {
+		if (is_whole || !is_older_whole) {
+			memcpy(&older, stack,
+			       offsetof(struct pyframe_stack, frames[stack->n_frames]));
+			is_older_whole = is_whole;
+		}
+		r = walk_pass(w, tstate_raddr, &is_whole);
+		if (r < 0)
+			return r;
+		n_passes += is_whole;
+		if (is_whole && walk_is_same(&older, stack))
+			return 0;
+	}
+	/* Never whole and yet the same: it does stand still, and this is what there is. */
+	if (!n_passes && walk_is_same(&older, stack))
+		return 0;
+	if (!is_older_whole || !is_whole || older.end != stack->end ||
+	    older.end != PYFRAME_END_COMPLETE)
+		stack->n_frames = 0;
+	walk_keep_common(&older, stack);
+	return 0;
+}
+
+static int walk_stable(struct walk *w, uint64_t tstate_raddr)
+{
+	struct pyframe_stack *stack = w->stack;
+	enum pyframe_end end;
+	int r;
+
+	r = walk_until_equal(w, tstate_raddr);
+	if (r < 0)
+		return r;
+	end = stack->end;
+	walk_check_types(w->p, w->mem, w->trail, stack);
+	/* Inner frames without the outer ones, or the other way round, but not a piece of the
+	 * middle. */
+	if (end == PYFRAME_END_TORN && stack->end != end) {
+		stack->n_frames = 0;
+		stack->end = end;
+	}
+	if (w->trail)
+		trail_keep_codes(w->trail, stack);
+	return 0;
+}
+
 /**
  * pyframe_walk_stable() - The frames of a thread that may go on running
  *
- * A pass is compared with the last whole one before it, since one that lost its way has no outer
- * part to compare. Needs some 8 KB of stack. The innermost instruction is that of the last pass.
+ * Needs some 8 KB of stack. The innermost instruction is that of the last pass.
  *
  * Return: as pyframe_walk(). On -errno ret_stack may hold a pass.
  */
 int pyframe_walk_stable(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 			struct pyframe_stack *ret_stack)
 {
-	struct pyframe_stack older;
-	bool is_whole, is_older_whole = false;
-	int r, n_passes;
+	struct walk w;
 
-	r = walk_pass(p, mem, tstate_raddr, ret_stack, &is_whole);
-	if (r < 0)
-		return r;
-	n_passes = is_whole;
-	for (int tries = 1; tries < WALK_MAX_TRIES && n_passes < WALK_MAX_PASSES; tries++) {
-		if (is_whole || !is_older_whole) {
-			memcpy(&older, ret_stack,
-			       offsetof(struct pyframe_stack, frames[ret_stack->n_frames]));
-			is_older_whole = is_whole;
-		}
-		r = walk_pass(p, mem, tstate_raddr, ret_stack, &is_whole);
-		if (r < 0)
-			return r;
-		n_passes += is_whole;
-		if (is_whole && walk_is_same(&older, ret_stack))
-			return 0;
-	}
-	/* Never whole and yet the same: it does stand still, and this is what there is. */
-	if (!n_passes && walk_is_same(&older, ret_stack))
-		return 0;
-	if (!is_older_whole || !is_whole || older.end != ret_stack->end ||
-	    older.end != PYFRAME_END_COMPLETE)
-		ret_stack->n_frames = 0;
-	walk_keep_common(&older, ret_stack);
-	return 0;
+	walk_init(&w, p, mem, NULL, ret_stack);
+	return walk_stable(&w, tstate_raddr);
+}
+
+/**
+ * pyframe_sample() - The same, reading at once what the last sample of this thread had to look for
+ *
+ * Return: as pyframe_walk_stable().
+ */
+int pyframe_sample(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
+		   struct pyframe_trail *trail, struct pyframe_stack *ret_stack)
+{
+	struct walk w;
+
+	walk_init(&w, p, mem, mem->kind == MEM_SELF ? NULL : trail, ret_stack);
+	return walk_stable(&w, tstate_raddr);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -42,6 +43,7 @@ static uint64_t cframe[2];
 static uint64_t thread[64];
 static struct pyframe pyframe;
 static struct pyframe_stack stack;
+static struct pyframe_trail trail;
 static const struct mem *const sources[] = {
 	&(const struct mem){.kind = MEM_SELF}, NULL, /* remote: set up in main() */
 };
@@ -68,9 +70,15 @@ static void chain_init(size_t n)
 
 static void assert_walk(const struct mem *mem, uint32_t n_frames, enum pyframe_end end)
 {
-	for (int is_stable = 0; is_stable < 2; is_stable++) {
-		int r = is_stable ? pyframe_walk_stable(&pyframe, mem, raddr(thread), &stack)
-				  : pyframe_walk(&pyframe, mem, raddr(thread), &stack);
+	for (int how = 0; how < 4; how++) {
+		int r;
+
+		if (how == 0)
+			r = pyframe_walk(&pyframe, mem, raddr(thread), &stack);
+		else if (how == 1)
+			r = pyframe_walk_stable(&pyframe, mem, raddr(thread), &stack);
+		else /* with what the last test left in the trail, then with what this one did */
+			r = pyframe_sample(&pyframe, mem, raddr(thread), &trail, &stack);
 
 		assert_int_equal(r, 0);
 		assert_int_equal(stack.end, end);
@@ -133,6 +141,50 @@ static void test_not_begun(const struct mem *mem)
 	assert_int_equal(pyframe_walk(&pyframe, mem, raddr(thread), &stack), 0);
 	assert_int_equal(stack.n_frames, 2);
 	assert_true(stack.frames[0].lasti == PYFRAME_LASTI_NONE);
+}
+
+/* Frames far apart, more of them than the trail has room for, and some that go away. */
+static void test_trail(void **state)
+{
+	struct mem remote = {MEM_REMOTE, getpid()};
+	static struct {
+		struct frame_3_12 frame;
+		char far_away[3000];
+	} apart[100];
+	uint32_t n = 0;
+	char *page;
+
+	(void)state;
+	code.type_raddr = raddr(code_type);
+	for (size_t i = 0; i < ARRAY_LEN(apart); i++)
+		apart[i].frame = (struct frame_3_12){
+			.code_raddr = raddr(&code),
+			.previous_raddr = i ? raddr(&apart[i - 1]) : 0,
+			.instr_raddr = raddr(code.bytecode),
+			.owner = i ? OWNER_THREAD : OWNER_CSTACK,
+		};
+	thread[7] = raddr(cframe);
+	for (int round = 0; round < 200; round++) {
+		n = (n + 37) % ARRAY_LEN(apart);
+		cframe[0] = raddr(&apart[n]);
+		assert_int_equal(pyframe_sample(&pyframe, &remote, raddr(thread), &trail, &stack),
+				 0);
+		assert_int_equal(stack.end, PYFRAME_END_COMPLETE);
+		assert_int_equal(stack.n_frames, n);
+	}
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(page != MAP_FAILED);
+	memcpy(page, &apart[40].frame, sizeof(apart[40].frame));
+	cframe[0] = raddr(page);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pyframe_sample(&pyframe, &remote, raddr(thread), &trail, &stack),
+				 0);
+		assert_int_equal(stack.n_frames, i ? 0 : 40);
+		assert_int_equal(stack.end, i ? PYFRAME_END_UNREADABLE : PYFRAME_END_COMPLETE);
+		munmap(page, 4096);
+	}
+	assert_int_equal(pyframe_sample(&pyframe, &remote, 8, &trail, &stack), -EFAULT);
+	assert_int_equal(pyframe_sample(&pyframe, &remote, 4096, &trail, &stack), -EFAULT);
 }
 
 static void test_on_both(void **state)
@@ -206,6 +258,7 @@ int main(void)
 		{"test_whole", test_on_both, NULL, NULL, &whole},
 		{"test_broken", test_on_both, NULL, NULL, &broken},
 		{"test_not_begun", test_on_both, NULL, NULL, &not_begun},
+		cmocka_unit_test(test_trail),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_find_thread),
 	};

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Trail: the memory the frames of a thread lay in, read again in one call
+ *
+ * A read through the kernel costs much more than what is read, and a chain of frames is a chain of
+ * reads, each waiting for the one before. A thread worth sampling stands still, so its frames lie
+ * where they lay a moment ago: the second pass over a stack, and the first pass of the next sample,
+ * ask for all of that memory at once and follow the chain in the copy. It is nearer to a picture
+ * of one moment too. What has moved is read as it is met and is part of the next call.
+ *
+ * Guarded loads would be cheaper still, and are not to be had: the guard is a handler for SIGSEGV,
+ * and a process has one of these for all its threads. There is no way to put one in place that
+ * takes nothing from the program: between the two sigaction() calls of a guard another thread may
+ * set its own (faulthandler.enable()), which the second call overwrites, or read ours as the one to
+ * chain to; the kernel has no compare-and-swap for it. A child made by a raw clone() meanwhile
+ * keeps ours for good, and a stack overflow without an alternate stack loses its address in the
+ * core, since our frame finds no room where the default action needs none. At 40 guards a second
+ * of 1 us, a thread that kept on setting handlers lost 14 a second.
+ *
+ * Nothing here is believed: a trail only says where to read. Belongs to one sampling thread.
+ */
+#include <string.h>
+
+#include "pyframe/trail.h"
+
+/* Spans nearer than this to one another are read as one: a range costs as much as some KB. */
+#define TRAIL_MAX_GAP_BYTES 512
+
+/* Of those asked for, only the first bytes were there. */
+static void trail_cut(struct pyframe_trail *trail, size_t n_bytes)
+{
+	while (trail->n_spans) {
+		const struct pyframe_span *last = &trail->spans[trail->n_spans - 1];
+
+		if (last->at + last->n_bytes <= n_bytes)
+			return;
+		trail->n_bytes = last->at;
+		trail->n_spans--;
+		trail->is_changed = true;
+	}
+}
+
+/* The thread's own word, and that of its cframe where there is one and it is known. */
+static uint32_t trail_head_bytes(const struct pyframe_trail *trail)
+{
+	return trail->cframe_raddr ? 16 : 8;
+}
+
+/* The bytes of the spans come behind those; spans that find no room are read when they are met. */
+static void trail_lay_out(struct pyframe_trail *trail)
+{
+	trail->n_bytes = trail_head_bytes(trail);
+	for (uint32_t i = 0; i < trail->n_spans; i++) {
+		if (trail->spans[i].n_bytes > PYFRAME_TRAIL_MAX_BYTES - trail->n_bytes) {
+			trail->n_spans = i;
+			return;
+		}
+		trail->spans[i].at = trail->n_bytes;
+		trail->n_bytes += trail->spans[i].n_bytes;
+	}
+}
+
+static int trail_read(struct pyframe_trail *trail, const struct pyframe_layout *l,
+		      const struct mem *mem, uint64_t ret_head[static 2])
+{
+	struct iovec ranges[MEM_MAX_RANGES];
+	uint32_t n_head_bytes = trail_head_bytes(trail);
+	size_t n = 0, n_read;
+	int r;
+
+	ranges[n++] = (struct iovec){(void *)(uintptr_t)(trail->tstate_raddr + l->thread_frame), 8};
+	if (n_head_bytes > 8)
+		ranges[n++] = (struct iovec){
+			(void *)(uintptr_t)(trail->cframe_raddr + l->cframe_frame), 8};
+	for (uint32_t i = 0; i < trail->n_spans; i++) {
+		struct pyframe_span *span = &trail->spans[i];
+
+		ranges[n++] = (struct iovec){(void *)(uintptr_t)span->raddr, span->n_bytes};
+		span->used_begin = span->n_bytes;
+		span->used_end = 0;
+	}
+	r = mem_read_ranges_remote(mem->pid, ranges, n, trail->bytes, &n_read);
+	if (r < 0)
+		return r;
+	if (n_read < 8)
+		return -EFAULT;
+	memcpy(ret_head, trail->bytes, MIN(n_read, n_head_bytes));
+	trail_cut(trail, n_read);
+	/* The frame of another cframe is of no use. */
+	if (n_read < 16 || ret_head[0] != trail->cframe_raddr)
+		trail->cframe_raddr = 0;
+	return 0;
+}
+
+/**
+ * trail_begin() - Read what is known to be worth reading, and which frame is the innermost
+ *
+ * Return: 0, or -errno when the thread cannot be read.
+ */
+int trail_begin(struct pyframe_trail *trail, const struct pyframe_layout *l, const struct mem *mem,
+		uint64_t tstate_raddr, uint64_t *ret_frame_raddr)
+{
+	uint64_t head[2] = {0, 0};
+	int r;
+
+	if (trail->tstate_raddr != tstate_raddr) {
+		trail->tstate_raddr = tstate_raddr;
+		trail->cframe_raddr = 0;
+		trail->n_spans = trail->n_codes = 0;
+	}
+	trail->is_changed = false;
+	trail->cursor = 0;
+	trail_lay_out(trail);
+	r = trail_read(trail, l, mem, head);
+	if (r < 0)
+		return r;
+	if (l->has_cframe && head[0] && !trail->cframe_raddr) {
+		r = mem_read(mem, head[0] + l->cframe_frame, &head[1], 8);
+		if (r < 0)
+			return r;
+		trail->cframe_raddr = head[0];
+	}
+	*ret_frame_raddr = l->has_cframe && head[0] ? head[1] : head[0];
+	return 0;
+}
+
+/* Return: these bytes as they were when they were read, or NULL when they were not. */
+const uint8_t *trail_find(struct pyframe_trail *trail, uint64_t raddr, uint32_t n_bytes)
+{
+	for (uint32_t k = 0, i = trail->cursor; k < trail->n_spans; k++, i++) {
+		struct pyframe_span *span;
+		uint64_t offset;
+
+		if (i >= trail->n_spans)
+			i = 0;
+		span = &trail->spans[i];
+		offset = raddr - span->raddr;
+		if (offset > span->n_bytes || n_bytes > span->n_bytes - offset)
+			continue;
+		span->used_begin = MIN(span->used_begin, (uint32_t)offset);
+		span->used_end = MAX(span->used_end, (uint32_t)offset + n_bytes);
+		trail->cursor = i;
+		return trail->bytes + span->at + offset;
+	}
+	return NULL;
+}
+
+/* Read more. Return: where it is, or NULL when it cannot be read or finds no room. */
+uint8_t *trail_extend(struct pyframe_trail *trail, const struct mem *mem, uint64_t raddr,
+		      uint32_t n_bytes)
+{
+	uint8_t *at = trail->bytes + trail->n_bytes;
+
+	if (trail->n_spans == PYFRAME_TRAIL_MAX_SPANS ||
+	    n_bytes > PYFRAME_TRAIL_MAX_BYTES - trail->n_bytes)
+		return NULL;
+	if (mem_read(mem, raddr, at, n_bytes) < 0)
+		return NULL;
+	trail->cursor = trail->n_spans;
+	trail->spans[trail->n_spans++] = (struct pyframe_span){
+		.raddr = raddr,
+		.n_bytes = n_bytes,
+		.at = trail->n_bytes,
+		.used_begin = n_bytes,
+	};
+	trail->n_bytes += n_bytes;
+	trail->is_changed = true;
+	return at;
+}
+
+/* Whether next lies so near to span that both are one; then span is made that one. */
+static bool trail_merge(struct pyframe_span *span, const struct pyframe_span *next)
+{
+	uint64_t begin = MIN(span->raddr, next->raddr);
+	uint64_t end = MAX(span->raddr + span->n_bytes, next->raddr + next->n_bytes);
+
+	if (end - begin > (uint64_t)span->n_bytes + next->n_bytes + TRAIL_MAX_GAP_BYTES)
+		return false;
+	span->raddr = begin;
+	span->n_bytes = (uint32_t)(end - begin);
+	return true;
+}
+
+/* The pass is over: keep of what was read what held frames. */
+void trail_end(struct pyframe_trail *trail)
+{
+	uint32_t n = 0, i;
+
+	for (i = 0; i < trail->n_spans && !trail->is_changed; i++)
+		trail->is_changed = !trail->spans[i].used_end;
+	if (!trail->is_changed)
+		return;
+	for (i = 0; i < trail->n_spans; i++) {
+		struct pyframe_span span = trail->spans[i];
+
+		if (!span.used_end)
+			continue;
+		span.raddr += span.used_begin;
+		span.n_bytes = span.used_end - span.used_begin;
+		if (n && trail_merge(&trail->spans[n - 1], &span))
+			continue;
+		trail->spans[n++] = span;
+	}
+	trail->n_spans = n;
+}
+
+/* Whether the last stack had this code object, this far from its outermost frame. */
+bool trail_knows_code(const struct pyframe_trail *trail, uint32_t from_outermost,
+		      uint64_t code_raddr)
+{
+	return from_outermost < trail->n_codes &&
+	       trail->codes[trail->n_codes - 1 - from_outermost] == code_raddr;
+}
+
+void trail_keep_codes(struct pyframe_trail *trail, const struct pyframe_stack *stack)
+{
+	for (uint32_t i = 0; i < stack->n_frames; i++)
+		trail->codes[i] = stack->frames[i].code_raddr;
+	trail->n_codes = stack->n_frames;
+}
