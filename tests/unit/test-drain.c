@@ -388,7 +388,8 @@ struct file {
 
 static void file_add(struct file *file, const void *bytes, size_t n)
 {
-	memcpy(file->bytes + file->n, bytes, n);
+	if (n)
+		memcpy(file->bytes + file->n, bytes, n);
 	file->n = (file->n + n + 7) & ~(size_t)7;
 }
 
