@@ -11,20 +11,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pyframe/code.h"
 #include "pyframe/linetable.h"
-#include "pyframe/pyframe.h"
 
 /* A table of a megabyte is a module of some 200,000 lines; beyond, it is garbage. */
 #define LINETABLE_MAX_BYTES (UINT64_C(1) << 20)
 /* One read for nearly every function, and little enough for a small stack. */
 #define LINETABLE_PIECE_BYTES 512
-
-struct code_fields {
-	uint64_t filename_raddr;
-	uint64_t function_raddr;
-	uint64_t linetable_raddr;
-	int32_t first_line;
-};
 
 static uint64_t code_word(const uint8_t *bytes, uint32_t offset)
 {
@@ -34,17 +27,12 @@ static uint64_t code_word(const uint8_t *bytes, uint32_t offset)
 	return word;
 }
 
-static int code_read(const struct pyframe *p, const struct mem *mem, uint64_t code_raddr,
-		     struct code_fields *ret_fields)
+/* bytes: code_span_bytes from the start of what may be a code object. */
+int code_parse(const struct pyframe *p, const uint8_t *bytes, struct code_fields *ret_fields)
 {
 	const struct pyframe_layout *l = &p->layout;
-	uint8_t bytes[LAYOUT_MAX_CODE_BYTES];
 	int32_t first_line;
-	int r;
 
-	r = mem_read(mem, code_raddr, bytes, l->code_span_bytes);
-	if (r < 0)
-		return r;
 	if (p->code_type_raddr && code_word(bytes, l->object_type) != p->code_type_raddr)
 		return -EINVAL;
 	memcpy(&first_line, bytes + l->code_firstlineno, sizeof(first_line));
@@ -56,6 +44,18 @@ static int code_read(const struct pyframe *p, const struct mem *mem, uint64_t co
 		.first_line = MAX(first_line, 0),
 	};
 	return 0;
+}
+
+int code_read(const struct pyframe *p, const struct mem *mem, uint64_t code_raddr,
+	      struct code_fields *ret_fields)
+{
+	uint8_t bytes[LAYOUT_MAX_CODE_BYTES];
+	int r;
+
+	r = mem_read(mem, code_raddr, bytes, p->layout.code_span_bytes);
+	if (r < 0)
+		return r;
+	return code_parse(p, bytes, ret_fields);
 }
 
 /* Return: the line, 0 when there is none or it cannot be read. */
@@ -111,7 +111,8 @@ int pyframe_describe(const struct pyframe *p, const struct mem *mem,
 	text.function_len = (uint16_t)r;
 	text.first_line = code.first_line;
 	text.line = code_line(p, mem, &code, frame->lasti);
-	*ret_text = text;
+	memcpy(ret_text, &text, offsetof(struct pyframe_text, file[text.file_len + 1]));
+	memcpy(ret_text->function, text.function, text.function_len + 1u);
 	return 0;
 }
 

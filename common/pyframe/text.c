@@ -31,6 +31,7 @@ struct text_header {
 	uint64_t chars_raddr;
 	uint64_t n_chars;
 	unsigned int char_bytes;
+	bool is_ascii;
 };
 
 void text_sink_init(char *buf, size_t size_bytes, struct text_sink *ret_sink)
@@ -132,6 +133,7 @@ static int text_read_header(const struct pyframe_layout *l, const struct mem *me
 		return -EINVAL;
 
 	header.char_bytes = kind;
+	header.is_ascii = is_ascii && kind == 1;
 	header.chars_raddr =
 		str_raddr + (is_ascii ? l->unicode_ascii_bytes : l->unicode_compact_bytes);
 	if (!is_compact) {
@@ -141,6 +143,34 @@ static int text_read_header(const struct pyframe_layout *l, const struct mem *me
 	}
 	*ret_header = header;
 	return 0;
+}
+
+/* Whether these bytes are what they are said to be; anything may stand at a wrong address. */
+static bool text_is_plain(const char *chars, size_t n_chars)
+{
+	unsigned char all = 0;
+	size_t n_nul = 0;
+
+	for (size_t i = 0; i < n_chars; i++) {
+		all |= (unsigned char)chars[i];
+		n_nul += !chars[i];
+	}
+	return all < 0x80 && !n_nul;
+}
+
+/* Nearly every name: its bytes are its UTF-8. Return: the length; -EINVAL when it needs a look at
+ * each. */
+static int text_copy_ascii(const struct mem *mem, const struct text_header *header, char *buf,
+			   size_t size_bytes)
+{
+	size_t n = MIN(header->n_chars, size_bytes - 1);
+
+	if (mem_read(mem, header->chars_raddr, buf, n) < 0 || !text_is_plain(buf, n)) {
+		buf[0] = '\0';
+		return -EINVAL;
+	}
+	buf[n] = '\0';
+	return (int)n;
 }
 
 /**
@@ -165,7 +195,11 @@ int pyframe_unicode(const struct pyframe *p, const struct mem *mem, uint64_t str
 	r = text_read_header(&p->layout, mem, str_raddr, &header);
 	if (r < 0)
 		return r;
-
+	if (likely(header.is_ascii)) {
+		r = text_copy_ascii(mem, &header, buf, size_bytes);
+		if (likely(r >= 0))
+			return r;
+	}
 	n_left = MIN(header.n_chars, size_bytes);
 	while (n_left && !sink.is_full) {
 		size_t n = MIN(n_left, sizeof(piece) / header.char_bytes);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/defs.h"
+#include "pyframe/memo.h"
 #include "pyframe/pyframe.h"
 
 enum {
@@ -39,9 +40,14 @@ _export_ int probe_unicode(const struct probe_request *request, uint64_t str_rad
 			   size_t size_bytes);
 _export_ int probe_coroutine(const struct probe_request *request, uint64_t coro_raddr,
 			     uint64_t *ret_code_raddr, char *buf, size_t size_bytes);
-_export_ size_t probe_sizes(size_t *ret_text_bytes);
+_export_ int probe_describe_own(const struct probe_request *request, uint64_t *ret_ns);
+_export_ int probe_recall(const struct probe_request *request, struct memo_name *ret_names,
+			  uint32_t *ret_n_names, uint64_t *ret_ns);
+_export_ size_t probe_sizes(size_t *ret_text_bytes, size_t *ret_name_bytes);
 
 static __thread struct pyframe_trail trail;
+static struct memo_entry memo_entries[1024];
+static const struct memo memo = {memo_entries, ARRAY_LEN(memo_entries)};
 
 static struct mem probe_mem(const struct probe_request *request, enum mem_kind own_kind)
 {
@@ -76,6 +82,15 @@ static int probe_find(const struct probe_request *request, const struct pyframe 
 		return -ENOENT;
 	*ret_tstate_raddr = (uintptr_t)get_state();
 	return 0;
+}
+
+static uint32_t probe_hash(const char *text)
+{
+	uint32_t hash = 5381;
+
+	while (*text)
+		hash = hash * 33 + (unsigned char)*text++;
+	return hash;
 }
 
 static int probe_walk_once(const struct pyframe *p, const struct mem *mem, int how,
@@ -158,9 +173,74 @@ int probe_coroutine(const struct probe_request *request, uint64_t coro_raddr,
 	return r ? -EIO : pyframe_coroutine_name(&p, &mem, coro_raddr, buf, size_bytes);
 }
 
-/* So that run.py notices when its structs are no longer these. */
-size_t probe_sizes(size_t *ret_text_bytes)
+/* All frames of the calling thread, names and lines too. */
+int probe_describe_own(const struct probe_request *request, uint64_t *ret_ns)
 {
+	struct mem mem = probe_mem(request, MEM_SELF);
+	uint64_t tstate_raddr, begin_ns;
+	struct pyframe_stack stack;
+	struct pyframe_text text;
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r == 0)
+		r = probe_find(request, &p, &tstate_raddr);
+	begin_ns = clock_monotonic();
+	for (int i = 0; r == 0 && i < request->n_repeats; i++) {
+		r = pyframe_walk(&p, &mem, tstate_raddr, &stack);
+		for (uint32_t k = 0; r == 0 && k < stack.n_frames; k++)
+			r = pyframe_describe(&p, &mem, &stack.frames[k], &text);
+	}
+	*ret_ns = (clock_monotonic() - begin_ns) / (uint64_t)MAX(request->n_repeats, 1);
+	return r;
+}
+
+/*
+ * All frames of a thread by the memo: in ret_names those that were known. What was not is described
+ * and remembered, with the hash of its names for ids.
+ */
+int probe_recall(const struct probe_request *request, struct memo_name *ret_names,
+		 uint32_t *ret_n_names, uint64_t *ret_ns)
+{
+	struct mem mem = probe_mem(request, request->thread ? MEM_REMOTE : MEM_SELF);
+	uint64_t tstate_raddr, begin_ns;
+	struct pyframe_stack stack;
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r == 0)
+		r = probe_find(request, &p, &tstate_raddr);
+	if (r)
+		return r;
+	begin_ns = clock_monotonic();
+	for (int i = 0; r == 0 && i < request->n_repeats; i++) {
+		r = probe_walk_once(&p, &mem, request->how, tstate_raddr, &stack);
+		if (r == 0)
+			memo_recall(&memo, &p, &mem, stack.frames, stack.n_frames, ret_names);
+	}
+	*ret_ns = (clock_monotonic() - begin_ns) / (uint64_t)MAX(request->n_repeats, 1);
+	*ret_n_names = stack.n_frames;
+	for (uint32_t i = 0; r == 0 && i < stack.n_frames; i++) {
+		struct memo_name name = ret_names[i];
+		struct pyframe_text text;
+
+		if (name.is_known)
+			continue;
+		r = pyframe_describe(&p, &mem, &stack.frames[i], &text);
+		name.file_id = probe_hash(text.file);
+		name.function_id = probe_hash(text.function);
+		name.line = text.line;
+		memo_remember(&memo, &p, &mem, &name);
+	}
+	return r;
+}
+
+/* So that run.py notices when its structs are no longer these. */
+size_t probe_sizes(size_t *ret_text_bytes, size_t *ret_name_bytes)
+{
+	*ret_name_bytes = sizeof(struct memo_name);
 	*ret_text_bytes = sizeof(struct pyframe_text);
 	return sizeof(struct pyframe_stack);
 }

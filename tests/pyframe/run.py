@@ -57,6 +57,22 @@ class Text(ctypes.Structure):
     ]
 
 
+class Name(ctypes.Structure):
+    _fields_ = [
+        ("addr", Addr),
+        ("filename_raddr", ctypes.c_uint64),
+        ("function_raddr", ctypes.c_uint64),
+        ("linetable_raddr", ctypes.c_uint64),
+        ("linetable_bytes", ctypes.c_uint32),
+        ("first_line", ctypes.c_int32),
+        ("is_code", ctypes.c_bool),
+        ("is_known", ctypes.c_bool),
+        ("line", ctypes.c_int32),
+        ("file_id", ctypes.c_uint32),
+        ("function_id", ctypes.c_uint32),
+    ]
+
+
 class Skip(Exception):
     pass
 
@@ -75,10 +91,11 @@ class Probe:
         self.holding = ctypes.PyDLL(path)
         self.releasing = ctypes.CDLL(path)
         self.last_ns = 0
-        text_bytes = ctypes.c_size_t()
+        text_bytes, name_bytes = ctypes.c_size_t(), ctypes.c_size_t()
         self.holding.probe_sizes.restype = ctypes.c_size_t
-        sizes = self.holding.probe_sizes(ctypes.byref(text_bytes)), text_bytes.value
-        assert sizes == (ctypes.sizeof(Stack), ctypes.sizeof(Text)), sizes
+        stack_bytes = self.holding.probe_sizes(ctypes.byref(text_bytes), ctypes.byref(name_bytes))
+        sizes = stack_bytes, text_bytes.value, name_bytes.value
+        assert sizes == tuple(map(ctypes.sizeof, (Stack, Text, Name))), sizes
 
     def request(self, thread=0, pid=0, how=0, n_repeats=1):
         return Request(pid, sys.hexversion, thread, how, n_repeats)
@@ -99,6 +116,14 @@ class Probe:
             raise AssertionError("describe returned %d" % r)
         assert len(text.file) == text.file_len and len(text.function) == text.function_len
         return text.file.decode(), text.function.decode(), text.line
+
+    def recall(self, request):
+        names, n_names, ns = (Name * MAX_FRAMES)(), ctypes.c_uint32(), ctypes.c_uint64()
+        r = self.holding.probe_recall(ctypes.byref(request), names, ctypes.byref(n_names),
+                                      ctypes.byref(ns))
+        assert r == 0, r
+        self.last_ns = ns.value
+        return names[: n_names.value]
 
     def lines(self, request, stack):
         return [self.describe(request, stack.frames[i]) for i in range(stack.n_frames)]
@@ -498,6 +523,51 @@ def check_coroutine_objects():
                 getattr(obj, name)()
 
 
+def hash_of(text):
+    result = 5381
+    for byte in text.encode():
+        result = (result * 33 + byte) & 0xffffffff
+    return result
+
+
+def check_memo():
+    """What is recalled is what the interpreter says, also for code at an address used before."""
+    for thread in (0, threading.get_ident()):
+        request = probe.request(thread)
+        for round in range(3):
+            names, want = probe.recall(request), expected(sys._getframe())
+            assert all(name.is_code for name in names)
+            assert not round or all(name.is_known for name in names[1:]), (thread, round)
+            for name, (path, function, line) in zip(names[1:], want):
+                if name.is_known:
+                    assert (name.line, name.file_id, name.function_id) == (
+                        line, hash_of(path), hash_of(function)), (path, function, line)
+
+
+def check_memo_reuse():
+    """Functions made and dropped, each another one, many of them at the same address."""
+    addresses, n_known = {}, 0
+
+    def made():
+        nonlocal n_known
+        names, want = probe.recall(request), expected(sys._getframe(1))
+        name, (path, function, line) = names[2], want[0]
+        n_known += name.is_known
+        if name.is_known:
+            assert (name.line, name.file_id, name.function_id) == (
+                line, hash_of(path), hash_of(function)), (path, function, line)
+
+    request = probe.request()
+    for i in range(3000):
+        source = "\n" * (i % 7) + "def f%d():\n%s made()\nf%d()" % (i % 5, "\n" * (i % 3), i % 5)
+        code = compile(source, "/reuse/%d.py" % (i % 11), "exec")
+        exec(code, {"made": made})
+        function_code = [c for c in code.co_consts if hasattr(c, "co_code")][0]
+        seen = addresses.setdefault(id(function_code), set())
+        seen.add((function_code.co_filename, function_code.co_name, function_code.co_firstlineno))
+    assert max(map(len, addresses.values())) > 1, "no address was used twice"
+
+
 #
 # Other threads
 #
@@ -709,6 +779,17 @@ def bench():
             request = probe.request(thread, how=how, n_repeats=repeats)
             best = min((probe.walk(probe.holding, request), probe.last_ns)[1] for _ in range(5))
             result.append(best)
+        request, ns, best = probe.request(n_repeats=2000), ctypes.c_uint64(), 1 << 60
+        for _ in range(5):
+            probe.holding.probe_describe_own(ctypes.byref(request), ctypes.byref(ns))
+            best = min(best, ns.value)
+        request = probe.request(n_repeats=20000)
+        probe.recall(request)
+        recalled = min((probe.recall(request), probe.last_ns)[1] for _ in range(5))
+        request = probe.request(ident, how=SAMPLE, n_repeats=1000)
+        sampled = min((probe.recall(request), probe.last_ns)[1] for _ in range(5))
+        print("      own with names: first %.1f us, recalled %.2f us; sampled and recalled %.1f us"
+              % (best / 1e3, recalled / 1e3, sampled / 1e3))
         print("  %3d frames: own %d ns, remote %.1f us, stable %.1f us, sample %.1f us"
               % (n, result[0], result[1] / 1e3, result[2] / 1e3, result[3] / 1e3))
 
