@@ -316,6 +316,35 @@ def terminate_ends_the_command_and_the_report_is_written():
     Report.load(report).assert_counts(paths.program("ctrl_c.py"))
 
 
+@test(each=["SIGINT", "SIGTERM"])
+def signal_to_the_group_reaches_the_command_once(name):
+    """A service manager signals every process of a unit, a shell script its whole group."""
+    number = signal.Signals[name]
+    argv = [*pythons.debian().argv, paths.program("counts_signals.py")]
+    told = []
+    for command in (argv, watch.run_argv(argv, watch.report_path())):
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, env=watch.clean_env(), process_group=0,
+        ) as process:
+            assert process.stdout.readline() == b"ready\n"
+            os.killpg(process.pid, number)
+            told.append((process.stdout.read(), process.wait(30)))
+    assert told[0] == told[1] == (f"told ['{name}']\n".encode(), 9), told
+
+
+@test(each=["SIGINT", "SIGTERM"])
+def signal_to_loophound_reaches_the_command_once(name):
+    argv = [*pythons.debian().argv, paths.program("counts_signals.py")]
+    with subprocess.Popen(
+        watch.run_argv(argv, watch.report_path()), stdout=subprocess.PIPE, env=watch.clean_env(),
+        process_group=0,
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        os.kill(process.pid, signal.Signals[name])
+        told = process.stdout.read(), process.wait(30)
+    assert told == (f"told ['{name}']\n".encode(), 9), told
+
+
 @test
 def bad_options_in_the_environment_are_said_in_the_report():
     outcome = watch.watched(

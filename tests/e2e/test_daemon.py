@@ -108,7 +108,7 @@ def its_report_and_that_of_run_agree():
     with blocker(preload=False, watch_it=True) as service:
         service.await_port()
         load.get_many(service.port, plan)
-        of_run = service.end(signal.SIGTERM, group=True).report
+        of_run = service.end(signal.SIGTERM).report
     with contextlib.ExitStack() as stack:
         service, = start(stack, 1)
         running = stack.enter_context(Daemon())

@@ -79,8 +79,8 @@ class Service:
             self.argv, self.process.poll(), self.read("stdout"), self.read("stderr")
         ).text()
 
-    def end(self, number=signal.SIGINT, group=True, seconds=END_S):
-        """Ends it by a signal to its group (what a terminal does) or to its first process."""
+    def end(self, number=signal.SIGINT, group=False, seconds=END_S):
+        """Ends it by a signal to its first process, as a supervisor does, or to its group."""
         if group:
             self._signal_group(number)
         else:
