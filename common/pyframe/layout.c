@@ -41,17 +41,30 @@
 #define VERSION_LEVEL_CANDIDATE 0xc
 #define VERSION_LEVEL_FINAL	0xf
 
+/* Include/opcode.h of each: these do not change within a minor version. */
+#define OPCODE_YIELD_FROM		72
+#define OPCODE_RESUME			151
+#define OPCODE_RESUME_QUICK_3_11	150
+#define OPCODE_INSTRUMENTED_RESUME_3_12 240
+
 /* What the five tables have in common. */
-#define LAYOUT_OBJECTS                                                               \
-	.object_type = 8, .bytes_size = 16, .bytes_value = 32, .unicode_length = 16, \
-	.unicode_state = 32, .unicode_kind_shift = 2, .thread_next = 8, .thread_interp = 16
+#define LAYOUT_OBJECTS                                                                       \
+	.object_type = 8, .bytes_size = 16, .bytes_value = 32, .unicode_length = 16,         \
+	.unicode_state = 32, .unicode_kind_shift = 2, .thread_next = 8, .thread_interp = 16, \
+	.header_bytes = 16, .type_name = 24
 
 /* 3.8 to 3.10: frames are PyFrameObjects. */
 #define LAYOUT_FRAME_OBJECTS                                                                   \
 	.runtime_interpreters_head = 32, .interp_next = 0, .interp_threads_head = 8,           \
 	.thread_frame = 24, .thread_id = 176, .frame_previous = 24, .frame_executable = 32,    \
 	.code_firstlineno = 40, .code_filename = 104, .code_name = 112, .code_linetable = 120, \
-	.unicode_ascii_bytes = 48, .unicode_compact_bytes = 72
+	.unicode_ascii_bytes = 48, .unicode_compact_bytes = 72, .code_string = 48,             \
+	.await_opcodes = {OPCODE_YIELD_FROM, OPCODE_YIELD_FROM}
+
+/* 3.11, 3.12: enum _framestate of Include/internal/pycore_frame.h. */
+#define LAYOUT_AWAIT_3_11                                                                          \
+	.await_kind = AWAIT_STACKTOP, .gen_executing = 0, .gen_suspended = -1, .gen_awaiting = -1, \
+	.gen_created = -2, .frame_stack = 64, .frame_localsplus = 72
 
 /* f_executing is 1 (3.8, 3.9). f_state is FRAME_EXECUTING, or FRAME_UNWINDING where a trace
  * function sees an exception; Include/internal/pycore_frame.h, 3.10. */
@@ -63,6 +76,8 @@ static const struct pyframe_layout layout_tables[] = {
 		.minor = 8,
 		LAYOUT_OBJECTS,
 		LAYOUT_FRAME_OBJECTS,
+		.await_kind = AWAIT_STACKTOP_POINTER,
+		.frame_stack = 72,
 		.frame_instr = 104,
 		.frame_state = 116,
 		.calling_states = STATE_EXECUTING_3_8,
@@ -75,6 +90,8 @@ static const struct pyframe_layout layout_tables[] = {
 		.minor = 9,
 		LAYOUT_OBJECTS,
 		LAYOUT_FRAME_OBJECTS,
+		.await_kind = AWAIT_STACKTOP_POINTER,
+		.frame_stack = 72,
 		.frame_instr = 104,
 		.frame_state = 116,
 		.calling_states = STATE_EXECUTING_3_8,
@@ -87,6 +104,9 @@ static const struct pyframe_layout layout_tables[] = {
 		.minor = 10,
 		LAYOUT_OBJECTS,
 		LAYOUT_FRAME_OBJECTS,
+		.await_kind = AWAIT_STACK_DEPTH,
+		.frame_stack = 64,
+		.frame_stackdepth = 80,
 		.frame_instr = 96,
 		.frame_state = 108,
 		.calling_states = STATE_EXECUTING_3_10,
@@ -98,6 +118,9 @@ static const struct pyframe_layout layout_tables[] = {
 	{
 		.minor = 11,
 		LAYOUT_OBJECTS,
+		LAYOUT_AWAIT_3_11,
+		.await_opcodes = {OPCODE_RESUME, OPCODE_RESUME_QUICK_3_11},
+		.gen_state = 75,
 		.runtime_interpreters_head = 40,
 		.interp_next = 0,
 		.interp_threads_head = 16,
@@ -127,6 +150,9 @@ static const struct pyframe_layout layout_tables[] = {
 	{
 		.minor = 12,
 		LAYOUT_OBJECTS,
+		LAYOUT_AWAIT_3_11,
+		.await_opcodes = {OPCODE_RESUME, OPCODE_INSTRUMENTED_RESUME_3_12},
+		.gen_state = 67,
 		.runtime_interpreters_head = 40,
 		.interp_next = 0,
 		.interp_threads_head = 72,
@@ -211,6 +237,14 @@ struct layout_rule {
 	{                   \
 		0, 664, 792 \
 	}
+#define RULE_TYPE             \
+	{                     \
+		368, 416, 480 \
+	}
+#define RULE_SET            \
+	{                   \
+		0, 496, 592 \
+	}
 #define FIELD(name) .field = offsetof(struct pyframe_layout, name)
 
 static const struct layout_rule layout_rules[] = {
@@ -240,10 +274,17 @@ static const struct layout_rule layout_rules[] = {
 	{FIELD(unicode_length), {552, 632, 728}, RULE_UNICODE, 8},
 	{FIELD(gen_name), {0, 672, 800}, RULE_GEN, 8},
 	{FIELD(gen_iframe), {0, 680, 808}, RULE_GEN, 8},
+	{FIELD(gen_state), {0, 688, 816}, RULE_GEN, 1},
+	{FIELD(frame_localsplus), {256, 280, 344}, RULE_FRAME, 8},
+	{FIELD(frame_stack), {0, 296, 360}, RULE_FRAME, 8},
+	{FIELD(type_name), {376, 424, 488}, RULE_TYPE, 8},
+	{FIELD(set_mask), {0, 520, 616}, RULE_SET, 8},
+	{FIELD(set_table), {0, 512, 608}, RULE_SET, 8},
 };
 
 /* Values that follow no rule. */
 #define LAYOUT_AT_FREE_THREADED 16
+#define LAYOUT_AT_INTERP_BYTES	48
 static const uint16_t layout_at_ascii_bytes[_RULE_N_VERSIONS] = {560, 640, 736};
 
 struct layout_offsets {
@@ -275,6 +316,20 @@ static int layout_apply_rule(const struct layout_rule *rule, const struct layout
 	return 0;
 }
 
+/* enum _framestate (Include/internal/pycore_frame.h; 3.15 numbers it anew), and what lies where. */
+static void layout_apply_await(struct pyframe_layout *layout)
+{
+	bool is_3_15 = layout->minor == 15;
+
+	layout->gen_created = is_3_15 ? 0 : -3;
+	layout->gen_suspended = is_3_15 ? 1 : -2;
+	layout->gen_awaiting = is_3_15 ? 2 : -1;
+	layout->gen_executing = is_3_15 ? 4 : 0;
+	layout->await_kind = layout->minor == 13   ? AWAIT_STACKTOP
+			     : layout->minor == 14 ? AWAIT_STACK_POINTER
+						   : AWAIT_STACK_POINTER_2;
+}
+
 /* Fields that 3.13 leaves unsaid, and facts that are no offsets. */
 static int layout_apply_rest(const struct layout_offsets *offsets, struct pyframe_layout *layout)
 {
@@ -292,14 +347,16 @@ static int layout_apply_rest(const struct layout_offsets *offsets, struct pyfram
 	layout->executable_mask = layout->minor >= 14 ? 3 : 0;
 	layout->owner_first_shim = 3;
 	layout->owner_last = layout->minor == 14 ? 4 : 3;
+	layout->header_bytes = layout->is_free_threaded ? 32 : 16;
+	layout->interp_bytes = layout_word(offsets, LAYOUT_AT_INTERP_BYTES);
 	if (layout->minor == 13) {
-		/* PyGenObject of 3.13: the object's header, which is 16 bytes or 32, comes first.
-		 */
-		uint32_t header_bytes = layout->is_free_threaded ? 32 : 16;
-
-		layout->gen_name = header_bytes + 8;
-		layout->gen_iframe = header_bytes + 56;
+		/* PyGenObject and _PyInterpreterFrame of 3.13. */
+		layout->gen_name = layout->header_bytes + 8;
+		layout->gen_iframe = layout->header_bytes + 56;
+		layout->gen_state = layout->header_bytes + 51;
+		layout->frame_stack = 64;
 	}
+	layout_apply_await(layout);
 	return 0;
 }
 
@@ -354,16 +411,26 @@ static int layout_set_spans(struct pyframe_layout *l)
 {
 	const uint32_t frame[] = {l->frame_previous + 8, l->frame_executable + 8,
 				  l->frame_instr + 8,	 l->frame_owner + 1,
-				  l->frame_state + 1,	 l->frame_tlbc_index + 4};
+				  l->frame_state + 1,	 l->frame_tlbc_index + 4,
+				  l->frame_stack + 8,	 l->frame_stackdepth + 4};
 	const uint32_t thread[] = {l->thread_next + 8, l->thread_interp + 8, l->thread_id + 8,
 				   l->thread_frame + 8};
 	const uint32_t code[] = {l->code_filename + 8,	  l->code_name + 8,
 				 l->code_qualname + 8,	  l->code_linetable + 8,
 				 l->code_firstlineno + 4, l->object_type + 8};
-	const uint32_t objects[] = {
-		l->bytes_size + 8,	     l->bytes_value,   l->unicode_length + 8,
-		l->unicode_state + 4,	     l->gen_name + 16, l->gen_code + 8,
-		l->unicode_compact_bytes + 8};
+	const uint32_t objects[] = {l->bytes_size + 8,
+				    l->bytes_value,
+				    l->unicode_length + 8,
+				    l->unicode_state + 4,
+				    l->gen_name + 16,
+				    l->gen_code + 8,
+				    l->unicode_compact_bytes + 8,
+				    l->gen_iframe + 8,
+				    l->gen_state + 1,
+				    l->frame_localsplus,
+				    l->set_mask + 8,
+				    l->set_table + 8,
+				    l->type_name + 8};
 
 	l->frame_span_bytes = layout_span(frame, ARRAY_LEN(frame));
 	l->thread_span_bytes = layout_span(thread, ARRAY_LEN(thread));

@@ -26,6 +26,15 @@ enum linetable_kind {
 	LINETABLE_LOCATIONS,  /* 3.11 on: variable-length entries, PEP 657 */
 };
 
+/* Where a suspended frame keeps what it awaits, the top of its stack. */
+enum await_kind {
+	AWAIT_STACKTOP_POINTER = 1, /* 3.8, 3.9: f_stacktop points behind it */
+	AWAIT_STACK_DEPTH,	    /* 3.10: f_valuestack[f_stackdepth - 1] */
+	AWAIT_STACKTOP,		    /* 3.11-3.13: localsplus[stacktop - 1] */
+	AWAIT_STACK_POINTER,	    /* 3.14: stackpointer[-1] */
+	AWAIT_STACK_POINTER_2,	    /* 3.15: stackpointer[-2], under a NULL */
+};
+
 /*
  * All offsets are in bytes from the start of the object, all of them checked to lie inside the
  * spans above before the struct is handed out. 0 where a field does not exist, unless said.
@@ -74,6 +83,24 @@ struct pyframe_layout {
 	uint32_t unicode_state;
 	uint32_t unicode_ascii_bytes;	/* sizeof(PyASCIIObject): ASCII text begins here */
 	uint32_t unicode_compact_bytes; /* sizeof(PyCompactUnicodeObject): other text begins here */
+
+	/* What a suspended coroutine waits for: task.c. */
+	enum await_kind await_kind;
+	int8_t gen_executing; /* values of gen_state, from 3.11 on */
+	int8_t gen_suspended; /* on a yield or, up to 3.12, on an await */
+	int8_t gen_awaiting;  /* on an await; the same as gen_suspended up to 3.12 */
+	int8_t gen_created;
+	uint8_t await_opcodes[2]; /* the next instruction is one of these: up to 3.12 */
+	uint32_t gen_state;
+	uint32_t frame_stack;	   /* f_stacktop, f_valuestack, stacktop or stackpointer */
+	uint32_t frame_stackdepth; /* 3.10 */
+	uint32_t frame_localsplus; /* 3.11 on */
+	uint32_t code_string;	   /* 3.8-3.10: co_code */
+	uint32_t header_bytes;	   /* sizeof(PyObject) */
+	uint32_t type_name;
+	uint32_t set_table; /* 3.14 on */
+	uint32_t set_mask;
+	uint64_t interp_bytes; /* 3.13 on */
 
 	uint32_t gen_name; /* gi_qualname is the next pointer, on every version */
 	uint32_t gen_code; /* 3.8-3.11 */

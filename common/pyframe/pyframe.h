@@ -54,36 +54,7 @@ struct pyframe_stack {
 	struct pyframe_addr frames[PYFRAME_MAX_FRAMES]; /* innermost first */
 };
 
-/* With 128 frames of 112 bytes each; what finds no room is read piece by piece. */
-#define PYFRAME_TRAIL_MAX_SPANS PYFRAME_MAX_FRAMES
-#define PYFRAME_TRAIL_MAX_BYTES 16384
-
-/* Bytes of the other thread's memory that held frames. */
-struct pyframe_span {
-	uint64_t raddr;
-	uint32_t n_bytes;
-	uint32_t at; /* where they are in the trail's bytes */
-	uint32_t used_begin;
-	uint32_t used_end; /* what of it were frames; 0: none */
-};
-
-/*
- * Where the frames of a thread lay when it was last sampled: the next sample reads all of that in
- * one call. Zeroed by the caller at first and never looked into by it; one that is out of date
- * costs time and nothing else.
- */
-struct pyframe_trail {
-	uint64_t tstate_raddr;
-	uint64_t cframe_raddr;
-	uint32_t n_spans;
-	uint32_t n_bytes;
-	uint32_t cursor;
-	uint32_t is_changed;
-	uint32_t n_codes; /* of the last stack, known to be code objects */
-	uint64_t codes[PYFRAME_MAX_FRAMES];
-	struct pyframe_span spans[PYFRAME_TRAIL_MAX_SPANS];
-	uint8_t bytes[PYFRAME_TRAIL_MAX_BYTES];
-};
+struct pyframe_trail;
 
 /* A frame for people. UTF-8, NUL-terminated, cut at a character; lone surrogates are U+FFFD. */
 struct pyframe_text {
@@ -114,11 +85,16 @@ int pyframe_walk(const struct pyframe *p, const struct mem *mem, uint64_t tstate
 int pyframe_walk_stable(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 			struct pyframe_stack *ret_stack);
 
-/* As pyframe_walk_stable(), with what the last sample of a thread taught: one read a pass where
- * that still holds, as it does for a thread that is stuck. One trail serves a thread that samples;
- * it is best kept for one that is sampled again and again. MEM_REMOTE only. */
+/* As pyframe_walk_stable(), with what the last sample of a thread taught (trail.h): one read a pass
+ * where that still holds, as it does for a thread that is stuck. MEM_REMOTE only. */
 int pyframe_sample(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		   struct pyframe_trail *trail, struct pyframe_stack *ret_stack);
+
+/* Whether the innermost frame of the calling thread is what the interpreter says it is, by
+ * PyEval_GetFrame(): its code object and line (0: not compared). MEM_REMOTE, also on the own
+ * process: a layout that is wrong is then an error. PYFRAME_E_MISREAD: it is not to be used. */
+int pyframe_check(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
+		  uint64_t code_raddr, int32_t line);
 
 /* co_qualname where it exists (3.11), else co_name; line from the line table. */
 int pyframe_describe(const struct pyframe *p, const struct mem *mem,

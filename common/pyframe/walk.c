@@ -26,6 +26,7 @@
 
 #include "pyframe/pyframe.h"
 #include "pyframe/trail.h"
+#include "pyframe/walk.h"
 
 /* Each Python frame may come with one that is passed over. */
 #define WALK_MAX_STEPS (2 * PYFRAME_MAX_FRAMES + 16)
@@ -52,15 +53,6 @@ struct walk {
 	uint64_t window_raddr; /* the window's own bytes are filled by a remote read only */
 	uint64_t window_bytes;
 	uint8_t window[WALK_WINDOW_BYTES];
-};
-
-struct walk_frame {
-	uint64_t previous_raddr;
-	uint64_t executable_raddr;
-	uint64_t instr; /* f_lasti where that is a number, sign-extended */
-	uint32_t tlbc_index;
-	uint8_t owner;
-	uint8_t state;
 };
 
 static uint64_t walk_word(const uint8_t *bytes, uint32_t offset)
@@ -122,8 +114,8 @@ static const uint8_t *walk_load_frame(struct walk *w, uint64_t frame_raddr)
 	return walk_load_by_window(w, frame_raddr);
 }
 
-static void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
-			     struct walk_frame *ret_frame)
+void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
+		      struct walk_frame *ret_frame)
 {
 	int32_t lasti;
 
@@ -145,28 +137,28 @@ static void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *byte
 
 /* Free-threaded 3.14 on: each thread runs its own copy of the bytecode, listed in the code's
  * _PyCodeArray: a count, then the copies; the first is the one in the code object. */
-static int walk_find_bytecode(const struct walk *w, const struct walk_frame *frame,
-			      uint64_t *ret_bytecode_raddr)
+static int walk_find_bytecode(const struct pyframe *p, const struct mem *mem,
+			      const struct walk_frame *frame, uint64_t *ret_bytecode_raddr)
 {
-	const struct pyframe_layout *l = &w->p->layout;
+	const struct pyframe_layout *l = &p->layout;
 	uint64_t array_raddr, n_copies;
 
 	if (likely(!frame->tlbc_index)) {
 		*ret_bytecode_raddr = frame->executable_raddr + l->code_bytecode;
 		return 0;
 	}
-	if (mem_read(w->mem, frame->executable_raddr + l->code_tlbc, &array_raddr, 8) < 0 ||
-	    mem_read(w->mem, array_raddr, &n_copies, 8) < 0 || frame->tlbc_index >= n_copies)
+	if (mem_read(mem, frame->executable_raddr + l->code_tlbc, &array_raddr, 8) < 0 ||
+	    mem_read(mem, array_raddr, &n_copies, 8) < 0 || frame->tlbc_index >= n_copies)
 		return -EINVAL;
-	return mem_read(w->mem, array_raddr + 8 + UINT64_C(8) * frame->tlbc_index,
-			ret_bytecode_raddr, 8);
+	return mem_read(mem, array_raddr + 8 + UINT64_C(8) * frame->tlbc_index, ret_bytecode_raddr,
+			8);
 }
 
 /* Return: 0, or an error where the instruction is not one of this code. */
-static int walk_find_lasti(const struct walk *w, const struct walk_frame *frame,
-			   uint64_t *ret_lasti)
+int walk_find_lasti(const struct pyframe *p, const struct mem *mem, const struct walk_frame *frame,
+		    uint64_t *ret_lasti)
 {
-	uint32_t unit = w->p->layout.lasti_unit;
+	uint32_t unit = p->layout.lasti_unit;
 	uint64_t bytecode_raddr;
 	int64_t lasti;
 	int r;
@@ -174,7 +166,7 @@ static int walk_find_lasti(const struct walk *w, const struct walk_frame *frame,
 	if (unit) {
 		lasti = (int64_t)frame->instr * unit;
 	} else {
-		r = walk_find_bytecode(w, frame, &bytecode_raddr);
+		r = walk_find_bytecode(p, mem, frame, &bytecode_raddr);
 		if (r < 0)
 			return r;
 		lasti = (int64_t)(frame->instr - bytecode_raddr);
@@ -196,7 +188,8 @@ static bool walk_take_frame(struct walk *w, const struct walk_frame *frame)
 		stack->end = PYFRAME_END_DEPTH;
 		return false;
 	}
-	if (!walk_is_address(addr.code_raddr) || walk_find_lasti(w, frame, &addr.lasti) < 0) {
+	if (!walk_is_address(addr.code_raddr) ||
+	    walk_find_lasti(w->p, w->mem, frame, &addr.lasti) < 0) {
 		stack->end = PYFRAME_END_INVALID;
 		return false;
 	}

@@ -7,6 +7,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include "base/defs.h"
 #include "pyframe/memo.h"
 #include "pyframe/pyframe.h"
+#include "pyframe/task.h"
+#include "pyframe/trail.h"
 
 enum {
 	PROBE_WALK = 0,
@@ -30,6 +33,25 @@ struct probe_request {
 	int32_t n_repeats; /* timed; the last one is given back */
 };
 
+/* All that can be said of a task; the same struct stands in run.py. Numbers below 0 are errors. */
+struct probe_task {
+	uint64_t task_raddr; /* of the callable, when asked for one */
+	uint64_t coro_raddr;
+	uint64_t thread_task_raddr;
+	int32_t thread_task;
+	int32_t name_len;
+	int32_t n_awaiters;
+	int32_t padding;
+	uint64_t awaiters[TASK_MAX_AWAITERS];
+	char name[TASK_MAX_NAME];
+	struct task_chain chain;
+};
+
+_export_ int probe_task(const struct probe_request *request, uint64_t raddr, int is_callable,
+			struct probe_task *ret_task);
+_export_ int probe_follow(const struct probe_request *request, uint64_t coro_raddr,
+			  struct task_chain *ret_chain);
+_export_ int probe_check(const struct probe_request *request, uint64_t code_raddr, int32_t line);
 _export_ int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_stack,
 			uint64_t *ret_ns);
 _export_ int probe_describe(const struct probe_request *request, const struct pyframe_addr *frame,
@@ -235,6 +257,105 @@ int probe_recall(const struct probe_request *request, struct memo_name *ret_name
 		memo_remember(&memo, &p, &mem, &name);
 	}
 	return r;
+}
+
+struct probe_search {
+	const struct pyframe *p;
+	const struct mem *mem;
+	struct task_layout *layout;
+};
+
+/* The writable data of the accelerator, or of what it may be built into. */
+static int probe_search_object(struct dl_phdr_info *info, size_t size, void *search_at)
+{
+	struct probe_search *search = search_at;
+	const char *name = strrchr(info->dlpi_name, '/');
+
+	(void)size;
+	name = name ? name + 1 : info->dlpi_name;
+	if (*name && strncmp(name, "_asyncio", 8) != 0 && strncmp(name, "libpython", 9) != 0)
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+
+		if (segment->p_type == PT_LOAD && segment->p_flags & PF_W &&
+		    task_init(search->p, search->mem,
+			      (info->dlpi_addr + segment->p_vaddr + 7) & ~7UL, segment->p_memsz,
+			      search->layout) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int probe_open_tasks(const struct probe_request *request, struct pyframe *ret_pyframe,
+			    struct task_layout *ret_layout)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	struct probe_search search = {ret_pyframe, &mem, ret_layout};
+	int r;
+
+	r = probe_open(request, ret_pyframe);
+	if (r)
+		return r;
+	r = task_init(ret_pyframe, &mem, 0, 0, ret_layout);
+	if (r == PYFRAME_E_OFFSETS)
+		r = dl_iterate_phdr(probe_search_object, &search) ? 0 : r;
+	return r;
+}
+
+/* of a task, or of the task whose step a callable is; with MEM_SELF when asked for this thread. */
+int probe_task(const struct probe_request *request, uint64_t raddr, int is_callable,
+	       struct probe_task *ret_task)
+{
+	struct mem mem = probe_mem(request, request->thread ? MEM_REMOTE : MEM_SELF);
+	struct probe_task task = {.task_raddr = raddr};
+	uint64_t tstate_raddr;
+	struct task_layout t;
+	struct pyframe p;
+	int r;
+
+	r = probe_open_tasks(request, &p, &t);
+	if (r == 0)
+		r = probe_find(request, &p, &tstate_raddr);
+	if (r == 0 && is_callable)
+		r = task_of_callable(&p, &t, &mem, raddr, &task.task_raddr);
+	if (r)
+		return r;
+	task.thread_task = task_of_thread(&p, &t, &mem, tstate_raddr, &task.thread_task_raddr);
+	task.name_len = task_name(&p, &t, &mem, task.task_raddr, task.name, sizeof(task.name));
+	task.n_awaiters = task_awaiters(&p, &t, &mem, task.task_raddr, task.awaiters,
+					ARRAY_LEN(task.awaiters));
+	r = task_coroutine(&p, &t, &mem, task.task_raddr, &task.coro_raddr);
+	if (r == 0)
+		task_follow(&p, &mem, task.coro_raddr, &task.chain);
+	*ret_task = task;
+	return r;
+}
+
+int probe_follow(const struct probe_request *request, uint64_t coro_raddr,
+		 struct task_chain *ret_chain)
+{
+	struct mem mem = probe_mem(request, request->thread ? MEM_REMOTE : MEM_SELF);
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r == 0)
+		task_follow(&p, &mem, coro_raddr, ret_chain);
+	return r;
+}
+
+int probe_check(const struct probe_request *request, uint64_t code_raddr, int32_t line)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	uint64_t tstate_raddr;
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r == 0)
+		r = probe_find(request, &p, &tstate_raddr);
+	return r ? r : pyframe_check(&p, &mem, tstate_raddr, code_raddr, line);
 }
 
 /* So that run.py notices when its structs are no longer these. */

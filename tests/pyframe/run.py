@@ -21,6 +21,7 @@ MAX_FILE = 1024
 MAX_NAME = 256
 END_COMPLETE, END_DEPTH, END_UNREADABLE, END_INVALID, END_TORN = range(5)
 WALK, STABLE, SAMPLE = range(3)
+E_VERSION, E_OFFSETS, E_THREAD, E_MISREAD = range(1, 5)
 END_NAMES = ["complete", "depth", "unreadable", "invalid", "torn"]
 
 
@@ -70,6 +71,38 @@ class Name(ctypes.Structure):
         ("line", ctypes.c_int32),
         ("file_id", ctypes.c_uint32),
         ("function_id", ctypes.c_uint32),
+    ]
+
+
+MAX_CHAIN, MAX_TASK_NAME, MAX_AWAITERS = 64, 128, 16
+WAITS, RUNS, NEW, OVER, TOO_DEEP, CHAIN_UNREADABLE, CHAIN_INVALID = range(7)
+
+
+class Link(ctypes.Structure):
+    _fields_ = [("coro_raddr", ctypes.c_uint64), ("addr", Addr)]
+
+
+class Chain(ctypes.Structure):
+    _fields_ = [
+        ("n_links", ctypes.c_uint32),
+        ("end", ctypes.c_int),
+        ("awaited_raddr", ctypes.c_uint64),
+        ("links", Link * MAX_CHAIN),
+    ]
+
+
+class Task(ctypes.Structure):
+    _fields_ = [
+        ("task_raddr", ctypes.c_uint64),
+        ("coro_raddr", ctypes.c_uint64),
+        ("thread_task_raddr", ctypes.c_uint64),
+        ("thread_task", ctypes.c_int32),
+        ("name_len", ctypes.c_int32),
+        ("n_awaiters", ctypes.c_int32),
+        ("padding", ctypes.c_int32),
+        ("awaiters", ctypes.c_uint64 * MAX_AWAITERS),
+        ("name", ctypes.c_char * MAX_TASK_NAME),
+        ("chain", Chain),
     ]
 
 
@@ -569,6 +602,360 @@ def check_memo_reuse():
 
 
 #
+# Tasks
+#
+
+HAS_AWAITERS = sys.version_info >= (3, 14)
+
+
+def read_task(obj, is_callable=0, want_r=0):
+    """By plain loads and through the kernel; both must say the same."""
+    answers = []
+    for thread in (0, threading.get_ident()):
+        request, task = probe.request(thread), Task()
+        r = probe.holding.probe_task(ctypes.byref(request), ctypes.c_uint64(id(obj)), is_callable,
+                                     ctypes.byref(task))
+        assert r == want_r, (r, want_r)
+        answers.append(bytes(task))
+    assert answers[0] == answers[1]
+    return task
+
+
+def follow(obj):
+    chain, request = Chain(), probe.request(threading.get_ident())
+    r = probe.holding.probe_follow(ctypes.byref(request), ctypes.c_uint64(id(obj)),
+                                   ctypes.byref(chain))
+    assert r == 0, r
+    return chain
+
+
+def chain_lines(chain):
+    """(id of the coroutine, function, line) of each link."""
+    request = probe.request(threading.get_ident())
+    result = []
+    for link in chain.links[: chain.n_links]:
+        _, function, line = probe.describe(request, link.addr)
+        result.append((link.coro_raddr, function.split(".")[-1], line))
+    return result
+
+
+def await_chain(obj):
+    """The same as the interpreter says it, and what is awaited at last."""
+    result = []
+    while obj is not None:
+        for prefix, awaited in (("cr", "cr_await"), ("gi", "gi_yieldfrom"), ("ag", "ag_await")):
+            if hasattr(obj, prefix + "_code"):
+                break
+        else:
+            return result, obj
+        frame = getattr(obj, prefix + "_frame")
+        code = getattr(obj, prefix + "_code")
+        result.append((id(obj), code.co_name, frame.f_lineno if frame else code.co_firstlineno))
+        obj = getattr(obj, awaited)
+    return result, None
+
+
+def compare_chain(coro, chain, end, awaited=None):
+    want, last = await_chain(coro)
+    assert chain_lines(chain) == want, "pyframe %r, interpreter %r" % (chain_lines(chain), want)
+    assert chain.end == end, (chain.end, end)
+    assert chain.awaited_raddr == (id(awaited) if awaited is not None else 0), last
+
+
+def in_loop(function):
+    """Run an async program and, beside it, let it look at itself from a task of its own."""
+    asyncio.run(function())
+
+
+async def settle():
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def check_task_chain():
+    async def leaf(future):
+        return await (
+            future
+        )
+
+    async def middle(future):
+        if future: return await leaf(future)
+
+    async def outer(future):
+        await middle(future)
+
+    async def program():
+        future = asyncio.get_running_loop().create_future()
+        coro = outer(future)
+        task = asyncio.ensure_future(coro)
+        read = read_task(task)
+        assert read.coro_raddr == id(coro)
+        compare_chain(coro, read.chain, NEW)
+        await settle()
+        read = read_task(task)
+        compare_chain(coro, read.chain, WAITS, future)
+        assert read.chain.n_links == 3
+        future.set_result(None)
+        await task
+        compare_chain(coro, read_task(task).chain, OVER)
+
+    in_loop(program)
+
+
+def check_task_running():
+    async def inner():
+        read = read_task(task)
+        assert read.coro_raddr == id(coro)
+        compare_chain(coro, read.chain, RUNS)
+        if HAS_AWAITERS:
+            assert (read.thread_task, read.thread_task_raddr) == (0, id(task))
+        else:
+            assert read.thread_task == -38
+        compare_chain(others[0], follow(others[0]), RUNS)
+
+    async def outer():
+        nonlocal others
+        others = [inner()]
+        await others[0]
+
+    async def program():
+        nonlocal task, coro
+        coro = outer()
+        task = asyncio.ensure_future(coro)
+        await task
+
+    task = coro = others = None
+    in_loop(program)
+
+
+def check_task_through_others():
+    """Async generators, generators, __await__ of all kinds, anext() with a default."""
+    import types
+
+    async def ticks(future):
+        for _ in range(2):
+            await future
+            yield 1
+
+    async def by_async_for(future):
+        async for _ in ticks(future):
+            pass
+
+    async def by_asend(future):
+        ticking = ticks(future)
+        await ticking.__anext__()
+
+    async def by_athrow(future):
+        async def catching():
+            try:
+                yield 1
+            except KeyError:
+                await future
+                yield 2
+
+        made = catching()
+        await made.__anext__()
+        await made.athrow(KeyError)
+
+    async def by_anext(future):
+        await anext(ticks(future), None)  # noqa: F821
+
+    @types.coroutine
+    def generator(future):
+        yield from future
+
+    async def by_generator(future):
+        await generator(future)
+
+    class Awaitable:
+        def __init__(self, future):
+            self.future = future
+
+        def __await__(self):
+            yield from self.future
+
+    class Wrapping(Awaitable):
+        def __await__(self):
+            async def wrapped():
+                await self.future
+            return wrapped().__await__()
+
+    async def by_class(future):
+        await Awaitable(future)
+
+    async def by_wrapper(future):
+        await Wrapping(future)
+
+    async def program():
+        makers = [by_async_for, by_asend, by_athrow, by_generator, by_class, by_wrapper]
+        if sys.version_info >= (3, 10):
+            makers.append(by_anext)
+        for make in makers:
+            future = asyncio.get_running_loop().create_future()
+            coro = make(future)
+            task = asyncio.ensure_future(coro)
+            await settle()
+            chain = read_task(task).chain
+            got = chain_lines(chain)
+            # The interpreter's chain ends where something in between has no attributes.
+            want, _ = await_chain(coro)
+            assert got[: len(want)] == want, (got, want)
+            assert chain.n_links == 2, (make.__name__, got)
+            assert chain.end == WAITS and chain.awaited_raddr == id(future), (make.__name__, chain.end)
+            future.set_result(None)
+            await task
+
+    in_loop(program)
+
+
+def check_task_yielding():
+    """Suspended on a plain yield: nothing is awaited."""
+    async def yields():
+        await asyncio.sleep(0)
+
+    async def program():
+        coro = yields()
+        coro.send(None)
+        chain = follow(coro)
+        want, _ = await_chain(coro)
+        assert chain_lines(chain) == want and chain.end == WAITS and not chain.awaited_raddr
+        coro.close()
+        assert follow(coro).end == OVER
+
+    def numbers():
+        yield 1
+
+    in_loop(program)
+    made = numbers()
+    assert follow(made).end == NEW
+    next(made)
+    assert follow(made).end == WAITS and follow(made).awaited_raddr == 0
+    list(made)
+    assert follow(made).end == OVER
+
+
+def check_task_deep():
+    async def deep(n, future):
+        if n:
+            return await deep(n - 1, future)
+        await future
+
+    async def program():
+        for n, end in ((MAX_CHAIN - 1, WAITS), (MAX_CHAIN, TOO_DEEP), (300, TOO_DEEP)):
+            future = asyncio.get_running_loop().create_future()
+            task = asyncio.ensure_future(deep(n, future))
+            await settle()
+            chain = read_task(task).chain
+            assert (chain.n_links, chain.end) == (MAX_CHAIN, end), (chain.n_links, chain.end)
+            future.set_result(None)
+            await task
+
+    in_loop(program)
+
+
+def check_task_name():
+    async def nothing():
+        pass
+
+    class Mine(asyncio.Task):
+        pass
+
+    class Yours(Mine):
+        pass
+
+    async def program():
+        loop = asyncio.get_running_loop()
+        names = ["plain", "d\u00e9j\u00e0", "\u51fd\u6570", "\U0001f40d", "", "x" * 127, "x" * 128, "a\0b"]
+        tasks = [asyncio.Task(nothing(), loop=loop, name=name) for name in names]
+        tasks += [Mine(nothing(), loop=loop), Yours(nothing(), loop=loop, name="yours")]
+        tasks += [loop.create_task(nothing()) for _ in range(12)]
+        for task in tasks:
+            # Before anybody asks: from 3.12 on it is a number until then.
+            name = read_task(task).name.decode()
+            assert name == utf8(task.get_name(), MAX_TASK_NAME), (name, task.get_name())
+            assert read_task(task).name.decode() == name
+        await asyncio.gather(*tasks)
+
+    in_loop(program)
+
+
+def check_task_refused():
+    """What is no task of the accelerator is said to be none."""
+    async def nothing():
+        pass
+
+    async def program():
+        loop = asyncio.get_running_loop()
+        python_task = asyncio.tasks._PyTask(nothing(), loop=loop)
+        for wrong in (python_task, loop.create_future(), loop, nothing, 5, "text", None, int, Task):
+            read_task(wrong, want_r=-22)
+            read_task(wrong, is_callable=1, want_r=-22)
+        await python_task
+
+    in_loop(program)
+    request, task = probe.request(threading.get_ident()), Task()
+    for raddr in (0, 1, 8, 4096, 2**47 - 8, 2**63, 2**64 - 8):
+        for is_callable in (0, 1):
+            r = probe.holding.probe_task(ctypes.byref(request), ctypes.c_uint64(raddr), is_callable,
+                                         ctypes.byref(task))
+            assert r < 0, raddr
+    for wrong in (5, "text", None, int, asyncio, [], nothing):
+        chain = follow(wrong)
+        assert chain.n_links == 0 and chain.end in (CHAIN_INVALID, CHAIN_UNREADABLE)
+
+
+def check_task_callable():
+    """Step and wake-up as a loop is about to call them."""
+    async def waits(future):
+        await future
+
+    async def program():
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        task = asyncio.ensure_future(waits(future))
+        found = [h._callback for h in loop._ready]
+        assert [read_task(f, is_callable=1).task_raddr for f in found] == [id(task)]
+        await settle()
+        future.set_result(None)
+        found = [h._callback for h in loop._ready]
+        assert [read_task(f, is_callable=1).task_raddr for f in found] == [id(task)]
+        await task
+
+    in_loop(program)
+
+
+def check_task_awaiters():
+    async def sleeps(future):
+        await future
+
+    async def waits(task):
+        await task
+
+    async def program():
+        future = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(sleeps(future))
+        await settle()
+        if not HAS_AWAITERS:
+            assert read_task(task).n_awaiters == -38
+            future.set_result(None)
+            return await task
+        assert read_task(task).n_awaiters == 0
+        awaiters = []
+        for n in (1, 2, 5, MAX_AWAITERS, MAX_AWAITERS + 9):
+            while len(awaiters) < n:
+                awaiters.append(asyncio.ensure_future(waits(task)))
+            await settle()
+            read = read_task(task)
+            assert read.n_awaiters == min(n, MAX_AWAITERS), read.n_awaiters
+            got = set(read.awaiters[: read.n_awaiters])
+            assert got <= set(map(id, awaiters)) and len(got) == read.n_awaiters
+        future.set_result(None)
+        await asyncio.gather(*awaiters)
+
+    in_loop(program)
+
+
+#
 # Other threads
 #
 
@@ -678,6 +1065,29 @@ def check_thread_running():
     if "--bench" in sys.argv:
         print("  running thread: " + ", ".join("%s %d" % x for x in zip(END_NAMES, counts)),
               "depths", dict(sorted(depth.items())))
+
+
+def check_self():
+    """The reader's answer against the interpreter's, right and wrong."""
+    def answer(request, code, line):
+        r = probe.holding.probe_check(ctypes.byref(request), ctypes.c_uint64(id(code)), line)
+        return r
+
+    here = sys._getframe().f_code
+    inner = answer.__code__
+    line = inner.co_firstlineno + 1
+    for thread in (0, threading.get_ident()):
+        request = probe.request(thread)
+        assert answer(request, inner, line) == 0
+        assert answer(request, inner, 0) == 0
+        assert answer(request, inner, line + 1) == E_MISREAD
+        assert answer(request, here, line) == E_MISREAD
+        # Layouts of other versions: refused one way or another.
+        for minor in range(8, 16):
+            wrong = Request(0, 0x030000F0 | minor << 16, threading.get_ident(), 0, 1)
+            # 3.8 and 3.9 are alike in all that is read of a stack.
+            if {minor, sys.version_info[1]} - {8, 9} and minor != sys.version_info[1]:
+                assert answer(wrong, inner, line) != 0, minor
 
 
 def check_no_thread():

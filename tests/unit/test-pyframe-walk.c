@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/defs.h"
-#include "pyframe/pyframe.h"
+#include "pyframe/trail.h"
 
 #define N_FRAMES     400
 #define OWNER_THREAD 0
