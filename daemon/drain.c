@@ -157,6 +157,26 @@ static void drain_sampled(struct drain *drain, struct watch *watch, const struct
 		free(stacks[--n]);
 }
 
+/* Nobody is to blame. Where its start was told, so is its end. */
+static void drain_descheduled(struct drain *drain, struct watch *watch, uint32_t slot,
+			      uint64_t turn_seq, nsec_t lasted_ns)
+{
+	const struct stall *stall = &watch->stalls.stalls[slot];
+	const struct record_sample *last = stall_last(&watch->stalls, slot, turn_seq);
+	struct live_event event = {.kind = _KIND_N, .pid = watch->pid, .span_ns = lasted_ns};
+	struct stack *stack;
+	struct site site;
+
+	watch->n_descheduled++;
+	if (!stall->is_open || stall->turn_seq != turn_seq || !last)
+		return;
+	stack = watch_stack(watch, &last->head);
+	site_of_stack(stack, &site);
+	event.culprit = &site.culprit;
+	live_end(drain->live, drain->now_ns, &event);
+	free(stack);
+}
+
 static void drain_callback(struct drain *drain, struct watch *watch,
 			   const struct record_callback *callback)
 {
@@ -182,8 +202,9 @@ static void drain_callback(struct drain *drain, struct watch *watch,
 	struct judgement judgement;
 	enum verdict verdict = judge_callback(&limits, &facts, &judgement);
 
+	if (verdict == VERDICT_DESCHEDULED)
+		drain_descheduled(drain, watch, callback->slot, callback->turn_seq, facts.span_ns);
 	drain_close(watch, callback->slot, callback->turn_seq);
-	watch->n_descheduled += verdict == VERDICT_DESCHEDULED;
 	if (verdict == VERDICT_FINDING)
 		drain_sampled(drain, watch, &query, &callable, &judgement);
 }
@@ -209,7 +230,8 @@ static void drain_turn(struct drain *drain, struct watch *watch, const struct re
 	struct judgement judgement;
 	enum verdict verdict = judge_turn(&limits, &facts, turn->n_slow, &judgement);
 
-	watch->n_descheduled += verdict == VERDICT_DESCHEDULED;
+	if (verdict == VERDICT_DESCHEDULED)
+		drain_descheduled(drain, watch, turn->slot, turn->turn_seq, facts.span_ns);
 	if (verdict == VERDICT_FINDING)
 		drain_sampled(drain, watch, &query, &callable, &judgement);
 	drain_close(watch, turn->slot, turn->turn_seq);

@@ -148,7 +148,8 @@ static void line_end(struct live *live, struct live_site *site, nsec_t now_ns,
 {
 	char what[64], span[STAMP_BYTES];
 
-	snprintf(what, sizeof(what), "%s %s ", kind_name(event->kind),
+	snprintf(what, sizeof(what), "%s %s ",
+		 event->kind == _KIND_N ? "not scheduled, nobody blamed," : kind_name(event->kind),
 		 stamp_span(event->span_ns, span));
 	live_line(live, site, now_ns, event, what);
 }

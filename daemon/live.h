@@ -11,7 +11,7 @@
 
 /* What a line tells. */
 struct live_event {
-	enum finding_kind kind; /* of a stall that has ended */
+	enum finding_kind kind; /* of a stall that has ended; _KIND_N: nobody's fault */
 	const struct frame *culprit;
 	const char *call; /* NULL: work, not a call */
 	nsec_t span_ns;	  /* so far, or in all */

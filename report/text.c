@@ -132,6 +132,15 @@ static void text_loop(FILE *out, const struct loop *loop)
 		stamp_span(loop->turn.max_ns, longest), stamp_span(loop->lag.p99_ns, lag));
 }
 
+/* The program without its directory: the column is short. */
+static const char *text_argument(const struct process *process, uint32_t i)
+{
+	const char *argument = process->argv[i] ? process->argv[i] : "";
+	const char *slash = i ? NULL : strrchr(argument, '/');
+
+	return slash ? slash + 1 : argument;
+}
+
 static void text_cmdline(FILE *out, const struct process *process, size_t room)
 {
 	char line[512] = "";
@@ -139,7 +148,7 @@ static void text_cmdline(FILE *out, const struct process *process, size_t room)
 
 	for (uint32_t i = 0; i < process->n_argv && n < sizeof(line); i++)
 		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", i ? " " : "",
-				      process->argv[i] ? process->argv[i] : "");
+				      text_argument(process, i));
 	utf8_cut(line);
 	text_print(out, line, room);
 }
@@ -150,6 +159,8 @@ static void text_exit(FILE *out, const struct process *process)
 		fprintf(out, "    still running\n");
 	if (process->exit_how == EXIT_SIGNAL)
 		fprintf(out, "    killed by signal %d\n", process->exit_value);
+	if (process->exit_how == EXIT_UNKNOWN)
+		fprintf(out, "    ended without a word: killed, or became another program\n");
 }
 
 static void text_process(FILE *out, const struct report *report, const struct process *process)
@@ -199,6 +210,12 @@ static void text_site(FILE *out, const struct frame *frame, const char *before,
 	text_print(out, function, 30);
 }
 
+/* How the program was entered says nothing about who called. */
+static bool is_entry(const struct frame *frame)
+{
+	return frame->function && !strcmp(frame->function, "<module>");
+}
+
 /* The next frames of the user's own code outside the culprit: who called it. */
 static void text_callers(FILE *out, const struct finding *finding, const struct text_style *style)
 {
@@ -209,7 +226,7 @@ static void text_callers(FILE *out, const struct finding *finding, const struct 
 	for (uint32_t i = 0; stack && i < stack->n_frames && n_shown < TEXT_MAX_CALLERS; i++) {
 		const struct frame *frame = &stack->frames[i];
 
-		if (is_outside && frame->is_own) {
+		if (is_outside && frame->is_own && !is_entry(frame)) {
 			text_site(out, frame, "        called from ", style);
 			fputc('\n', out);
 			n_shown++;
@@ -311,7 +328,8 @@ static void text_foot(FILE *out, const struct report *report, const struct text_
 		color_on(out, style, YELLOW);
 		fputs("  not seen: ", out);
 		color_off(out, style);
-		fprintf(out, "%" PRIu64 " %s\n", report->lost.n[i], lost_text((enum lost)i));
+		fprintf(out, "%s %" PRIu64 " (%s)\n", lost_name((enum lost)i), report->lost.n[i],
+			lost_text((enum lost)i));
 	}
 }
 

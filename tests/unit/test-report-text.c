@@ -31,7 +31,7 @@ static const char golden[] =
 	"  gate any is broken\n"
 	"\n"
 	"  not blamed: 2 stalls while the process was not scheduled\n"
-	"  not seen: 3 events, since nobody read them in time\n";
+	"  not seen: ring-full 3 (events, since nobody read them in time)\n";
 
 static struct stack *make_stack(void)
 {
