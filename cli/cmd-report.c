@@ -119,13 +119,34 @@ static int read_files(struct ask_report *ask)
 	return r ? CLI_EXIT_NO_JOB : status;
 }
 
+/* The daemon has judged already; what was not asked for can only be left out here. */
+static void leave_out(const struct shared *shared, struct report *report)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < report->n_findings; i++)
+		if (shared->kinds & KIND_MASK(report->findings[i]->kind))
+			report->findings[n++] = report->findings[i];
+		else
+			finding_free(report->findings[i]);
+	report->n_findings = n;
+	report->options.kinds &= shared->kinds;
+}
+
 static int ask_host(struct ask_report *ask)
 {
+	int status;
+
+	if (ask->shared.own_code || ask->shared.service)
+		cli_usage("report: --own-code and --service are for recordings; a daemon has its "
+			  "own");
 	if (pool_new(&ask->pool)) {
 		cli_say("no report: %s", strerror(ENOMEM));
 		return CLI_EXIT_NO_JOB;
 	}
-	return ask_daemon(ask->shared.socket, REQUEST_REPORT, ask->pool, &ask->report);
+	status = ask_daemon(ask->shared.socket, REQUEST_REPORT, ask->pool, &ask->report);
+	leave_out(&ask->shared, &ask->report);
+	return status;
 }
 
 static void print(struct ask_report *ask)

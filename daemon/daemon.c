@@ -36,6 +36,7 @@
 int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon)
 {
 	_cleanup_(daemon_freep) struct daemon *daemon = calloc(1, sizeof(*daemon));
+	struct pool *pool;
 	int r;
 
 	if (!daemon)
@@ -53,6 +54,10 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon)
 		r = aggregate_new(&daemon->aggregate);
 	if (r)
 		return r;
+	/* Words of a command line need not be UTF-8; what stands in a report has to be. */
+	pool = names_pool(daemon->names);
+	daemon->config.service = pool_keep_text(pool, config->service);
+	daemon->config.options.own_code = pool_keep_text(pool, config->options.own_code);
 	*ret_daemon = TAKE(daemon);
 	return 0;
 }

@@ -293,6 +293,22 @@ static int load_findings(struct load *load, json_t *json)
 	return r;
 }
 
+static uint32_t load_kinds(json_t *json)
+{
+	uint32_t kinds = 0;
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(json, i, value) {
+		const char *name = json_string_value(value);
+		enum finding_kind kind;
+
+		if (name && !kind_parse(name, strlen(name), &kind))
+			kinds |= KIND_MASK(kind);
+	}
+	return kinds;
+}
+
 static void load_options(struct load *load, json_t *json)
 {
 	struct report_options *options = &load->report->options;
@@ -304,7 +320,7 @@ static void load_options(struct load *load, json_t *json)
 	options->warmup_ns = load_count(json, "warmup_ns");
 	options->is_strict = json_is_true(json_object_get(json, "strict"));
 	options->own_code = load_text(load, json, "own_code");
-	options->kinds = KIND_MASK_ALL;
+	options->kinds = load_kinds(json_object_get(json, "detect"));
 }
 
 static void load_head(struct load *load, json_t *json)
