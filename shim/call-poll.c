@@ -21,14 +21,16 @@ static bool span_is_nought(const struct timespec *span)
 }
 
 /* A turn ends, the loop sleeps, the next turn begins. */
-#define LOOP_POLL(loop, symbol, args)   \
-	({                              \
-		int _n;                 \
-                                        \
-		loop_turn_end(loop);    \
-		_n = REAL(symbol) args; \
-		loop_turn_begin(loop);  \
-		_n;                     \
+#define LOOP_POLL(loop, symbol, args)                                                            \
+	({                                                                                       \
+		int _n;                                                                          \
+                                                                                                 \
+		loop_turn_end(loop);                                                             \
+		_n = REAL(symbol) args;                                                          \
+		/* A signal handler may have forked meanwhile: in the child there is no loop. */ \
+		if (likely(thread_loop == loop && loop->epoll_key))                              \
+			loop_turn_begin(loop);                                                   \
+		_n;                                                                              \
 	})
 
 /* Any other epoll wait: a call when it can wait, and counted where no loop runs. */

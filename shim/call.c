@@ -42,13 +42,24 @@ static void short_call_add(struct loop *loop, enum hook hook, int fd, uint64_t s
 	memcpy(calls->frames, stack.frames, stack.stack.n_frames * sizeof(stack.frames[0]));
 }
 
+/*
+ * A handler on an alternate signal stack (8 KiB is usual) has no room for what follows. The kernel
+ * knows; with SS_AUTODISARM it has forgotten, and such stacks are made large.
+ */
+static bool is_on_signal_stack(void)
+{
+	stack_t stack;
+
+	return !sigaltstack(NULL, &stack) && (stack.ss_flags & SS_ONSTACK);
+}
+
 _hidden_ _cold_ void call_slow(struct loop *loop, enum hook hook, int fd, bool is_waiting_fd,
 			       uint64_t now, int error)
 {
 	int saved_errno = errno;
 	uint64_t span = now - loop->call_start;
 
-	if (is_waiting_fd && !fd_waits(fd)) {
+	if (is_on_signal_stack() || (is_waiting_fd && !fd_waits(fd))) {
 		errno = saved_errno;
 		return;
 	}

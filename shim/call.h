@@ -44,13 +44,14 @@ static inline void call_leave(struct loop *loop, enum hook hook, int fd, bool is
 }
 
 /* The body of a wrapper: the real call, timed when it holds a loop. */
-#define CALL(symbol, fd, is_waiting_fd, args)                               \
-	({                                                                  \
-		struct loop *_loop = call_enter(HOOK_##symbol, fd);         \
-		__typeof__(symbol args) _result = REAL(symbol) args;        \
-                                                                            \
-		if (unlikely(_loop))                                        \
-			call_leave(_loop, HOOK_##symbol, fd, is_waiting_fd, \
-				   (int)_result == -1 ? errno : 0);         \
-		_result;                                                    \
+#define CALL(symbol, fd, is_waiting_fd, args)                                                    \
+	({                                                                                       \
+		struct loop *_loop = call_enter(HOOK_##symbol, fd);                              \
+		__typeof__(symbol args) _result = REAL(symbol) args;                             \
+                                                                                                 \
+		/* A signal handler may have forked meanwhile: in the child there is no loop. */ \
+		if (unlikely(_loop) && thread_loop == _loop && _loop->is_in_call)                \
+			call_leave(_loop, HOOK_##symbol, fd, is_waiting_fd,                      \
+				   (int)_result == -1 ? errno : 0);                              \
+		_result;                                                                         \
 	})

@@ -77,16 +77,21 @@ _hidden_ void emit_stack_loss(const struct record_stack *stack)
 		watch_lost(LOSS_STACK_UNREADABLE);
 }
 
-/* The calling thread's Python stack. No GIL needed: nobody else moves these frames. */
+/*
+ * The calling thread's Python stack. No GIL needed: nobody else moves these frames. Only when the
+ * interpreter may have let go of this thread (it is ending, or the thread's state was deleted under
+ * a loop that still counts as running) are they read through the kernel.
+ */
 _hidden_ void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
 {
+	const struct mem *mem = gil_owns_tstate(tstate_raddr) ? &watch.self : &watch.remote;
 	struct pyframe_stack found;
 
 	ret_stack->stack = (struct record_stack){.end = PYFRAME_END_UNREADABLE};
 	if (!tstate_raddr || !watch.is_frames_ok)
 		return;
-	if (!pyframe_walk(&watch.pyframe, &watch.self, tstate_raddr, &found))
-		emit_stack_names(&watch.self, &found, ret_stack);
+	if (!pyframe_walk(&watch.pyframe, mem, tstate_raddr, &found))
+		emit_stack_names(mem, &found, ret_stack);
 	emit_stack_loss(&ret_stack->stack);
 }
 

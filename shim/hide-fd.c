@@ -3,8 +3,9 @@
  * Our descriptors are not there, as far as the program can tell by closing them
  *
  * A program that closes all descriptors it does not know gets for ours what it would get without
- * us: EBADF. Those that close ranges by a system call of their own do take ours away; each use is
- * preceded by a look whether the number still means our file (base/fd.c).
+ * us: EBADF. Those that close ranges by a system call of their own do take ours away: before a use
+ * is looked whether the number still means our file (base/fd.c). There are two, the region's memfd
+ * and the first connection; whatever else we open is in the watchdog's own table (private-fd.c).
  */
 #include <errno.h>
 

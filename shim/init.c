@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of the shim: constructor, fork, exit
+ * The life of the shim: constructor and exit
  *
  * The constructor looks whether there is a CPython in the program and does nothing more if not. It
  * never waits and never fails: what cannot be had is left out. Python itself is not running yet;
  * an audit hook (py/bootstrap.c) tells us when asyncio is there.
  *
- * fork: the watchdog is ended before and made again by the next turn on either side. The child
- * drops its parent's region, socket and loops at once, since it shares that memory with it, and
- * opens a watch of its own with its first loop. vfork and posix_spawn do not come here and need
- * nothing: the child execs or ends. exec closes our descriptors and begins with the constructor.
+ * All that needs the loader (dlsym) or the environment is done here. Later a thread may hold the
+ * GIL that another one waits for in a constructor, with the loader's lock held.
+ *
+ * exec closes our descriptors and begins with the constructor again. For fork see fork.c.
  */
 #include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
+#include <stdlib.h>
 
+#include "config.h"
+#include "fork.h"
 #include "uplink.h"
 #include "loop.h"
 #include "py/bootstrap.h"
@@ -22,32 +24,14 @@
 #include "watch.h"
 #include "watchdog.h"
 
-static void fork_prepare(void)
-{
-	int saved_errno = errno;
-
-	watchdog_stop();
-	errno = saved_errno;
-}
-
-static void fork_child(void)
-{
-	int saved_errno = errno;
-
-	if (watch_is_open()) {
-		watchdog_forget();
-		loop_forget();
-		uplink_forget();
-		watch_forget();
-	}
-	errno = saved_errno;
-}
-
 static void process_exit(int status, void *unused)
 {
 	(void)unused;
+	/* A vfork child that fails to exec comes here with its parent's memory. */
+	if (!watch_is_open() || getpid() != watch.pid || !loops_are_ours())
+		return;
 	watch_exited(status);
-	uplink_exit();
+	watchdog_finish();
 }
 
 /* Not a descendant of exit(): what os._exit() and multiprocessing's children end with. */
@@ -71,14 +55,13 @@ __attribute__((constructor)) static void shim_init(void)
 
 	real_resolve_all();
 	if (dlsym(RTLD_DEFAULT, "_PyRuntime")) {
-		watch.is_python = true;
-		watch.clock_kind = clock_best_kind();
-		clock_scale_start(watch.clock_kind, &watch.scale);
+		config_read();
+		watch_init();
 		if (loops_init() && bootstrap_init()) {
-			pthread_atfork(fork_prepare, NULL, fork_child);
+			fork_init();
 			on_exit(process_exit, NULL);
 			if (uplink_is_wanted() && watch_open())
-				uplink_try();
+				uplink_open();
 		}
 	}
 	errno = saved_errno;

@@ -27,9 +27,26 @@
 
 _hidden_ __thread struct loop *thread_loop __attribute__((tls_model("initial-exec")));
 
-static struct loop *loops; /* REGION_N_SLOTS of them, wiped in a fork child */
+/* All of it is wiped in a child, however it was made. */
+struct loop_memory {
+	bool is_ours;
+	struct loop loops[REGION_N_SLOTS];
+};
+
+static struct loop_memory *memory;
 static pthread_key_t thread_end_key;
 static bool has_thread_end_key;
+
+static void loop_leave(struct loop *loop)
+{
+	atomic_store_explicit(&loop->tstate_raddr, 0, memory_order_release);
+	atomic_store_explicit(&loop->slot->turn_start, 0, memory_order_release);
+	loop->is_open = false;
+	loop->epoll_key = 0;
+	loop->tid = 0;
+	atomic_store_explicit(&loop->slot->state, SLOT_LEFT, memory_order_release);
+	atomic_store_explicit(&loop->state, SLOT_LEFT, memory_order_release);
+}
 
 /* The thread of these slots ends: its figures stay until another thread needs the room. */
 static void thread_ended(void *unused)
@@ -37,20 +54,15 @@ static void thread_ended(void *unused)
 	int32_t tid = (int32_t)syscall(SYS_gettid);
 
 	(void)unused;
-	if (!watch_is_open())
+	thread_loop = NULL;
+	if (!watch_is_open() || !memory->is_ours)
 		return;
 	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
-		struct slot *slot = loops[i].slot;
+		struct loop *loop = &memory->loops[i];
 
-		if (!slot || loops[i].tid != tid)
-			continue;
-		atomic_store_explicit(&loops[i].tstate_raddr, 0, memory_order_release);
-		atomic_store_explicit(&slot->turn_start, 0, memory_order_release);
-		loops[i].is_open = false;
-		loops[i].epoll_key = 0;
-		atomic_store_explicit(&slot->state, SLOT_LEFT, memory_order_release);
+		if (loop->slot && loop->tid == tid)
+			loop_leave(loop);
 	}
-	thread_loop = NULL;
 }
 
 /*
@@ -60,38 +72,46 @@ static void thread_ended(void *unused)
  */
 _hidden_ bool loops_init(void)
 {
-	size_t size_bytes = REGION_N_SLOTS * sizeof(struct loop);
-	void *base =
-		mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *base = mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (base == MAP_FAILED)
 		return false;
 	/* Linux 4.14. A child of a raw clone() would else go on writing its parent's slots. */
-	madvise(base, size_bytes, MADV_WIPEONFORK);
-	loops = base;
+	madvise(base, sizeof(*memory), MADV_WIPEONFORK);
+	memory = base;
+	memory->is_ours = true;
 	has_thread_end_key = !pthread_key_create(&thread_end_key, thread_ended);
 	return true;
 }
 
-_hidden_ struct loop *loop_at(unsigned int index)
+/* False in a child that was made behind libc's back and has not been told yet. */
+_hidden_ bool loops_are_ours(void)
 {
-	return &loops[index];
+	return memory->is_ours;
 }
 
-static bool slot_take(unsigned int index, uint32_t from_state)
+_hidden_ struct loop *loop_at(unsigned int index)
 {
-	struct slot *slot = region_slot(&watch.region, index);
+	return &memory->loops[index];
+}
 
-	return atomic_compare_exchange_strong_explicit(&slot->state, &from_state, SLOT_USED,
+/* By our own word: the one in the slot can be written by the other side. */
+static bool loop_take(struct loop *loop, uint32_t from_state)
+{
+	return atomic_compare_exchange_strong_explicit(&loop->state, &from_state, SLOT_USED,
 						       memory_order_acq_rel, memory_order_relaxed);
 }
 
 static struct loop *loop_find(int32_t tid, enum framework framework)
 {
-	for (unsigned int i = 0; i < REGION_N_SLOTS; i++)
-		if (loops[i].slot && loops[i].tid == tid && loops[i].framework == framework &&
-		    atomic_load_explicit(&loops[i].slot->state, memory_order_relaxed) == SLOT_USED)
-			return &loops[i];
+	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
+		struct loop *loop = &memory->loops[i];
+
+		if (atomic_load_explicit(&loop->state, memory_order_acquire) == SLOT_USED &&
+		    loop->tid == tid && loop->framework == framework)
+			return loop;
+	}
 	return NULL;
 }
 
@@ -102,13 +122,13 @@ static struct loop *loop_make(int32_t tid, enum framework framework)
 
 	for (unsigned int s = 0; s < ARRAY_LEN(states); s++)
 		for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
-			struct loop *loop = &loops[i];
+			struct loop *loop = &memory->loops[i];
 
-			if (!slot_take(i, states[s]))
+			if (!loop_take(loop, states[s]))
 				continue;
-			memset(loop, 0, sizeof(*loop));
 			loop->slot = region_slot(&watch.region, i);
 			loop->slot_index = i;
+			loop->edge = 0;
 			loop->tid = tid;
 			loop->framework = framework;
 			return loop;
@@ -125,6 +145,7 @@ static void loop_describe(struct loop *loop, int epoll_fd)
 	slot->epoll_fd = epoll_fd;
 	slot->opened = clock_ticks(watch.clock_kind);
 	prctl(PR_GET_NAME, slot->thread_name);
+	atomic_store_explicit(&slot->state, SLOT_USED, memory_order_release);
 	atomic_fetch_add_explicit(&slot->generation, 1, memory_order_release);
 }
 
@@ -150,10 +171,8 @@ _hidden_ struct loop *loop_start(enum framework framework, int epoll_fd, uint64_
 	if (has_thread_end_key)
 		pthread_setspecific(thread_end_key, loop);
 	loop_describe(loop, epoll_fd);
-	if (pthread_getcpuclockid(pthread_self(), &loop->cpu_clock))
-		loop->cpu_clock = CLOCK_MONOTONIC;
 	atomic_store_explicit(&loop->tstate_raddr, tstate_raddr, memory_order_release);
-	loop->epoll_key = epoll_fd + 1;
+	loop->epoll_key = epoll_fd ^ LOOP_EPOLL_KEY;
 	loop->carry = 0;
 	thread_loop = loop;
 	loop_turn_begin(loop);
@@ -176,7 +195,8 @@ _hidden_ void loop_stop(void)
 _hidden_ void loop_forget(void)
 {
 	thread_loop = NULL;
-	memset(loops, 0, REGION_N_SLOTS * sizeof(*loops));
+	memset(memory, 0, sizeof(*memory));
+	memory->is_ours = true;
 }
 
 static void callback_reset(struct loop *loop)

@@ -25,9 +25,10 @@ struct short_calls {
  * however it was forked, and all zero means: no loop, no turn, nothing to do.
  */
 struct loop {
-	bool is_open;	 /* a turn is open */
-	bool is_in_call; /* in a hooked call, or in our own slow path */
-	int epoll_key;	 /* the loop's epoll descriptor + 1; 0: none */
+	bool is_open;		/* a turn is open */
+	bool is_in_call;	/* in a hooked call, or in our own slow path */
+	int epoll_key;		/* the loop's epoll descriptor ^ LOOP_EPOLL_KEY; 0: none */
+	_Atomic uint32_t state; /* enum slot_state: who has it, as only we can say */
 	struct slot *slot;
 	uint32_t slot_index;
 	enum framework framework;
@@ -48,9 +49,11 @@ struct loop {
 	int32_t turn_max_first_line;
 	int32_t tid;		       /* watchdog reads */
 	_Atomic uint64_t tstate_raddr; /* watchdog reads; 0: frames cannot be read */
-	clockid_t cpu_clock;	       /* watchdog reads */
 	struct short_calls short_calls;
 };
+
+/* No descriptor is as large (Linux: fs.nr_open is at most 2^30 - 1), so no key of one is 0. */
+#define LOOP_EPOLL_KEY 0x40000000
 
 /* The callable a callback ran, as the framework handed it over; filled by py/. */
 struct callee {
@@ -63,6 +66,7 @@ struct callee {
 extern __thread struct loop *thread_loop __attribute__((tls_model("initial-exec")));
 
 bool loops_init(void);
+bool loops_are_ours(void);
 struct loop *loop_at(unsigned int index);
 struct loop *loop_start(enum framework framework, int epoll_fd, uint64_t tstate_raddr);
 void loop_stop(void);
@@ -76,7 +80,7 @@ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_t span,
 /* Whether epoll_fd is the one this thread's loop sleeps on. */
 static inline bool loop_owns(const struct loop *loop, int epoll_fd)
 {
-	return likely(loop) && loop->epoll_key == epoll_fd + 1;
+	return likely(loop) && loop->epoll_key == (epoll_fd ^ LOOP_EPOLL_KEY);
 }
 
 /*

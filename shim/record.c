@@ -2,18 +2,24 @@
 /*
  * Record: the process writes down what it saw
  *
- * With LOOPHOUND_DIR and no daemon the watchdog is the ring's consumer and appends to a file of its
- * own (wire/recording.h): the header once, the strings that are new, the records, and now and then
- * the slots. A write that fails (disk full) ends the recording and is counted; the file stays good
- * up to there. The thread that exits writes the rest, unless the watchdog is at it and does not get
- * done in time: exit is not delayed for it.
+ * With LOOPHOUND_DIR and no daemon the watchdog is the ring's consumer and appends to a file
+ * (wire/recording.h): the header once, the strings that are new, the records, and now and then the
+ * slots. The file is opened for each of these sessions, since the watchdog's descriptors end with
+ * it over a fork. A write that fails (disk full) ends the recording and is counted; the file stays
+ * good up to there. So does one that would pass the program's RLIMIT_FSIZE, which sends a signal.
+ *
+ * At the end of the process it is the watchdog, too, that writes the rest (watchdog.c); only where
+ * there is none does the thread that exits. Never both at once.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
+#include "config.h"
 #include "record.h"
 #include "watch.h"
 #include "wire/recording.h"
@@ -21,40 +27,30 @@
 
 /* Slots are 13 KB each and matter at the end; a process that is killed loses this much of them. */
 #define SLOTS_EVERY_NS (1 * NSEC_PER_SEC)
-#define EXIT_WAIT_NS   (10 * NSEC_PER_MSEC)
 
 enum record_state {
 	RECORD_NONE = 0, /* nothing written yet */
 	RECORD_RUNS = 1,
-	RECORD_OVER = 2, /* ended, refused, or not asked for */
+	RECORD_OVER = 2, /* failed, or not asked for */
 };
 
-static struct fd_mark file_mark = FD_MARK_NONE;
 static enum record_state state;
+static unsigned int n_files; /* a daemon may come and go, and each time a new file begins */
+static int file_fd = -1;     /* during a session */
+static uint64_t dev, ino;
+static uint64_t room_bytes; /* what RLIMIT_FSIZE leaves */
 static uint32_t arena_written;
 static nsec_t slots_due_ns;
-static _Atomic bool is_busy; /* the watchdog and the thread that exits, one at a time */
-
-static void record_close(void)
-{
-	if (fd_mark_holds(&file_mark))
-		REAL(close)(file_mark.fd);
-	file_mark = (struct fd_mark)FD_MARK_NONE;
-	state = RECORD_OVER;
-}
-
-static void record_fail(void)
-{
-	watch_lost(LOSS_RECORDING_FAILED);
-	record_close();
-}
 
 static bool write_all(const void *bytes, size_t size_bytes)
 {
 	const char *p = bytes;
 
+	if (size_bytes > room_bytes)
+		return false;
+	room_bytes -= size_bytes;
 	while (size_bytes) {
-		ssize_t n = write(file_mark.fd, p, size_bytes);
+		ssize_t n = write(file_fd, p, size_bytes);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -66,6 +62,12 @@ static bool write_all(const void *bytes, size_t size_bytes)
 	return true;
 }
 
+static void record_fail(void)
+{
+	watch_lost(LOSS_RECORDING_FAILED);
+	state = RECORD_OVER;
+}
+
 static void chunk_write(enum chunk_kind kind, uint64_t position, const void *bytes,
 			uint32_t size_bytes)
 {
@@ -74,38 +76,69 @@ static void chunk_write(enum chunk_kind kind, uint64_t position, const void *byt
 
 	if (state != RECORD_RUNS)
 		return;
-	if (!fd_mark_holds(&file_mark) || !write_all(&chunk, sizeof(chunk)) ||
-	    !write_all(bytes, size_bytes) || !write_all(zero, -size_bytes % 8))
+	if (!write_all(&chunk, sizeof(chunk)) || !write_all(bytes, size_bytes) ||
+	    !write_all(zero, -size_bytes % 8))
 		record_fail();
 }
 
-static void record_open(void)
+/* The file of this recording, made now when it is the first session. */
+static int file_open(void)
+{
+	int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+	char path[sizeof(config.dir) + 64];
+
+	snprintf(path, sizeof(path), "%s/loophound-%d-%llu-%u.lhr", config.dir, (int)watch.pid,
+		 (unsigned long long)(watch.region.header->started_realtime_ns / NSEC_PER_USEC),
+		 n_files);
+	return open(path, state == RECORD_NONE ? flags | O_CREAT | O_EXCL : flags, 0600);
+}
+
+/* Whether it is the file we began with, and how much may be added to it. */
+static bool file_is_ours(void)
+{
+	struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+	struct stat st;
+
+	if (fstat(file_fd, &st))
+		return false;
+	if (state == RECORD_NONE) {
+		dev = st.st_dev;
+		ino = st.st_ino;
+	}
+	getrlimit(RLIMIT_FSIZE, &limit);
+	room_bytes = limit.rlim_cur > (rlim_t)st.st_size ? limit.rlim_cur - (rlim_t)st.st_size : 0;
+	return st.st_dev == dev && st.st_ino == ino;
+}
+
+static void session_end(void)
+{
+	REAL(close)(file_fd);
+	file_fd = -1;
+}
+
+/* Return: whether there is something to write to now. */
+static bool session_begin(void)
 {
 	struct recording_header header = {.magic = RECORDING_MAGIC, .version = WIRE_VERSION};
-	const char *dir = getenv("LOOPHOUND_DIR");
-	char path[512];
-	int fd, n;
 
-	state = RECORD_OVER;
-	if (!dir || !*dir)
-		return;
-	n = snprintf(
-		path, sizeof(path), "%s/loophound-%d-%llu.lhr", dir, (int)watch.pid,
-		(unsigned long long)(watch.region.header->started_realtime_ns / NSEC_PER_USEC));
-	if (n < 0 || (size_t)n >= sizeof(path)) {
-		watch_lost(LOSS_RECORDING_FAILED);
-		return;
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		watch_lost(LOSS_RECORDING_FAILED);
-		return;
-	}
-	fd_mark_take(&file_mark, fd_move_high(fd));
-	state = RECORD_RUNS;
-	arena_written = 0;
-	if (!write_all(&header, sizeof(header)))
+	if (!*config.dir)
+		state = RECORD_OVER;
+	if (state == RECORD_OVER)
+		return false;
+	file_fd = file_open();
+	if (file_fd < 0) {
 		record_fail();
+		return false;
+	}
+	if (!file_is_ours() || (state == RECORD_NONE && !write_all(&header, sizeof(header)))) {
+		record_fail();
+		session_end();
+		return false;
+	}
+	if (state == RECORD_NONE)
+		arena_written = 0;
+	state = RECORD_RUNS;
+	return true;
 }
 
 /* Strings first: a record is worth nothing without those it names. */
@@ -142,69 +175,57 @@ static void write_slots(void)
 	}
 }
 
-static bool record_enter(nsec_t wait_ns)
+static bool has_news(void)
 {
-	nsec_t until_ns = clock_monotonic() + wait_ns;
-
-	while (atomic_exchange_explicit(&is_busy, true, memory_order_acquire))
-		if (clock_monotonic() >= until_ns)
-			return false;
-	return true;
-}
-
-static void record_leave(void)
-{
-	atomic_store_explicit(&is_busy, false, memory_order_release);
+	return atomic_load_explicit(&watch.region.ring->head, memory_order_acquire) !=
+	       atomic_load_explicit(&watch.region.ring->tail, memory_order_relaxed);
 }
 
 /* Write what is new. Nothing, when no recording was asked for. */
 _hidden_ void record_drain(nsec_t now_ns)
 {
-	if (state == RECORD_OVER || !record_enter(0))
+	bool is_time = now_ns >= slots_due_ns;
+
+	if ((!has_news() && !is_time) || !session_begin())
 		return;
-	if (state == RECORD_NONE)
-		record_open();
-	if (state == RECORD_RUNS) {
-		write_arena();
-		write_records();
-		if (now_ns >= slots_due_ns) {
-			write_slots();
-			slots_due_ns = now_ns + SLOTS_EVERY_NS;
-		}
+	write_arena();
+	write_records();
+	if (is_time) {
+		write_slots();
+		slots_due_ns = now_ns + SLOTS_EVERY_NS;
 	}
-	record_leave();
+	session_end();
 }
 
-/* Write the rest and close: the process ends, or a daemon takes the ring over. */
+/* Write the rest: the process ends. */
 _hidden_ void record_end(void)
 {
-	if (state == RECORD_OVER || !record_enter(EXIT_WAIT_NS))
+	if (!session_begin())
 		return;
-	if (state == RECORD_NONE)
-		record_open();
-	if (state == RECORD_RUNS) {
-		write_arena();
-		write_records();
-		write_slots();
-		chunk_write(CHUNK_END, 0, NULL, 0);
-		record_close();
-	}
-	record_leave();
+	write_arena();
+	write_records();
+	write_slots();
+	chunk_write(CHUNK_END, 0, NULL, 0);
+	session_end();
+	if (state == RECORD_RUNS)
+		state = RECORD_NONE;
+	n_files++;
+	slots_due_ns = 0;
+}
+
+/* A daemon has taken the ring over: what has been begun is ended. */
+_hidden_ void record_hand_over(void)
+{
+	if (state == RECORD_RUNS)
+		record_end();
 }
 
 /* In a fork child: the file is the parent's. */
 _hidden_ void record_forget(void)
 {
-	if (fd_mark_holds(&file_mark))
-		REAL(close)(file_mark.fd);
-	file_mark = (struct fd_mark)FD_MARK_NONE;
 	state = RECORD_NONE;
+	n_files = 0;
+	file_fd = -1;
 	arena_written = 0;
 	slots_due_ns = 0;
-	atomic_store_explicit(&is_busy, false, memory_order_relaxed);
-}
-
-_hidden_ bool record_owns_fd(int fd)
-{
-	return fd == file_mark.fd && fd_mark_holds(&file_mark);
 }

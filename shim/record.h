@@ -2,11 +2,9 @@
 /* Record: the process writes down what it saw, when no daemon is there to drain it */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/defs.h"
 
 void record_drain(nsec_t now_ns);
 void record_end(void);
+void record_hand_over(void);
 void record_forget(void);
-bool record_owns_fd(int fd);

@@ -4,20 +4,25 @@
  *
  * The region's memfd goes to the daemon with one message on a socket, which stays open so that the
  * daemon learns of our end. Nothing here waits: connect() to a Unix socket answers at once, the
- * socket is non-blocking, and an answer is looked at by the watchdog when it comes round. A daemon
- * that is not there yet, or is there again, is found at the next try; it takes over the ring where
- * it stands. While there is none, and LOOPHOUND_DIR is given, the watchdog itself drains the ring
- * into a recording.
+ * socket is non-blocking, and an answer is looked at by the watchdog when it comes round.
  *
- * Called by the constructor (the only thread then), the watchdog, and the thread that exits.
+ * The first connection is made by the constructor, in the program's descriptor table, and lasts. A
+ * daemon that comes later, or comes again, is found by the watchdog, whose table is its own: such a
+ * connection ends with the watchdog over a fork and is made anew after it. The daemon sees that the
+ * process still has the region mapped, and takes it back when it says hello again.
+ *
+ * While no daemon has taken us, and LOOPHOUND_DIR is given, the watchdog drains the ring itself,
+ * into a recording.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
-#include "uplink.h"
+#include "config.h"
+#include "private-fd.h"
 #include "record.h"
+#include "uplink.h"
 #include "watch.h"
 #include "wire/hello.h"
 
@@ -25,50 +30,52 @@
 /* A daemon that refuses us does so for good, as far as this version goes; another may follow it. */
 #define REFUSED_RETRY_NS (30 * NSEC_PER_SEC)
 
+/* The constructor's connection, in the program's table. */
+static struct fd_mark first_socket = FD_MARK_NONE;
+
+/* The watchdog's: its copy of the first one, or one it has made. */
 static struct fd_mark socket_mark = FD_MARK_NONE;
+static bool is_accepted; /* the daemon has said that it has us */
+static bool is_private;	 /* the watchdog may open descriptors */
 static nsec_t next_try_ns;
 
-static bool uplink_connect(const char *path)
+static int uplink_connect(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t length = strlen(path);
 	int fd;
 
 	if (!length || length >= sizeof(address.sun_path))
-		return false;
+		return -1;
 	memcpy(address.sun_path, path, length);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	if (REAL(connect)(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+	if (fd >= 0 && REAL(connect)(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		REAL(close)(fd);
-		return false;
+		return -1;
 	}
-	fd_mark_take(&socket_mark, fd_move_high(fd));
-	return true;
+	return fd;
 }
 
-static void uplink_close(void)
+static void user_socket(char *path, size_t path_bytes)
 {
-	if (fd_mark_holds(&socket_mark))
-		REAL(close)(socket_mark.fd);
-	socket_mark = (struct fd_mark)FD_MARK_NONE;
+	snprintf(path, path_bytes, HELLO_SOCKET_USER, (unsigned int)getuid());
 }
 
-static bool uplink_connect_any(void)
+static int uplink_connect_any(void)
 {
-	const char *given = getenv("LOOPHOUND_SOCKET");
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int fd;
 
-	if (given && *given)
-		return uplink_connect(given);
-	if (uplink_connect(HELLO_SOCKET_SYSTEM))
-		return true;
-	snprintf(path, sizeof(path), HELLO_SOCKET_USER, (unsigned int)getuid());
+	if (*config.socket)
+		return uplink_connect(config.socket);
+	fd = uplink_connect(HELLO_SOCKET_SYSTEM);
+	if (fd >= 0)
+		return fd;
+	user_socket(path, sizeof(path));
 	return uplink_connect(path);
 }
 
-static bool hello_send(void)
+static bool hello_send(int socket_fd)
 {
 	struct hello hello = {
 		.magic = HELLO_MAGIC,
@@ -93,55 +100,92 @@ static bool hello_send(void)
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(header), &watch.region_mark.fd, sizeof(int));
-	return REAL(sendmsg)(socket_mark.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+	return REAL(sendmsg)(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) ==
 	       (ssize_t)sizeof(hello);
+}
+
+/* Tell a daemon that we are here. Return: the connection; -1 when there is none to tell. */
+static int uplink_hello(void)
+{
+	int fd = uplink_connect_any();
+
+	if (fd >= 0 && !hello_send(fd)) {
+		REAL(close)(fd);
+		return -1;
+	}
+	return fd;
 }
 
 /* Whether there is anybody to tell before a loop runs: then the watch opens with the process. */
 _hidden_ bool uplink_is_wanted(void)
 {
-	const char *given = getenv("LOOPHOUND_SOCKET");
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 
-	if (given && *given)
+	if (*config.socket || *config.dir || !access(HELLO_SOCKET_SYSTEM, F_OK))
 		return true;
-	if (getenv("LOOPHOUND_DIR") || !access(HELLO_SOCKET_SYSTEM, F_OK))
-		return true;
-	snprintf(path, sizeof(path), HELLO_SOCKET_USER, (unsigned int)getuid());
+	user_socket(path, sizeof(path));
 	return !access(path, F_OK);
 }
 
-/* Tell a daemon that we are here, if there is one. Needs an open watch. */
-_hidden_ void uplink_try(void)
+/* Needs an open watch. No other thread runs yet. */
+_hidden_ void uplink_open(void)
 {
-	if (!fd_mark_holds(&watch.region_mark)) {
+	int fd = uplink_hello();
+
+	if (fd >= 0)
+		fd_mark_take(&first_socket, fd_move_high(fd));
+}
+
+/*
+ * The watchdog begins: it gets a descriptor table with nothing but our two in it.
+ *
+ * Return: false when it may not open any others.
+ */
+_hidden_ bool uplink_enter(void)
+{
+	bool has_region = fd_mark_holds(&watch.region_mark);
+	bool has_socket = fd_mark_holds(&first_socket);
+	int region_fd = has_region ? watch.region_mark.fd : -1;
+	int socket_fd = has_socket ? first_socket.fd : -1;
+	int kept_fds[] = {MIN(region_fd, socket_fd), MAX(region_fd, socket_fd)};
+
+	if (!has_region || (!has_socket && first_socket.fd >= 0))
 		watch_lost(LOSS_FD_CLOSED);
-		watch.region_mark = (struct fd_mark)FD_MARK_NONE;
-		next_try_ns = UINT64_MAX;
-		return;
-	}
-	if (uplink_connect_any() && !hello_send())
-		uplink_close();
+	is_private = private_fd_table(kept_fds, ARRAY_LEN(kept_fds));
+	socket_mark = has_socket ? first_socket : (struct fd_mark)FD_MARK_NONE;
+	is_accepted = false;
+	next_try_ns = has_region && is_private ? 0 : UINT64_MAX;
+	return is_private;
+}
+
+/* The watchdog ends: its table goes with it. */
+_hidden_ void uplink_leave(void)
+{
+	if (is_private && socket_mark.fd >= 0)
+		REAL(close)(socket_mark.fd);
+	socket_mark = (struct fd_mark)FD_MARK_NONE;
 }
 
 /* Has the daemon answered, or gone? */
 static void uplink_listen(nsec_t now_ns)
 {
 	struct answer answer;
-	ssize_t n;
+	ssize_t n = REAL(recv)(socket_mark.fd, &answer, sizeof(answer), MSG_DONTWAIT);
 
-	if (!fd_mark_holds(&socket_mark)) {
-		watch_lost(LOSS_FD_CLOSED);
-		socket_mark = (struct fd_mark)FD_MARK_NONE;
-		return;
-	}
-	n = REAL(recv)(socket_mark.fd, &answer, sizeof(answer), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == (ssize_t)sizeof(answer) && answer.status == ANSWER_OK)
+	if (n == (ssize_t)sizeof(answer) && answer.magic == HELLO_MAGIC &&
+	    answer.status == ANSWER_OK) {
+		is_accepted = true;
 		return;
-	uplink_close();
-	next_try_ns = now_ns + (n > 0 ? REFUSED_RETRY_NS : 0);
+	}
+	/* In the program's own table it stays: its number is not ours to give away there. */
+	if (is_private)
+		REAL(close)(socket_mark.fd);
+	socket_mark = (struct fd_mark)FD_MARK_NONE;
+	is_accepted = false;
+	if (is_private && next_try_ns != UINT64_MAX)
+		next_try_ns = now_ns + (n > 0 ? REFUSED_RETRY_NS : 0);
 }
 
 /* What the watchdog does each time it is awake. now_ns: any clock that only goes forward. */
@@ -150,28 +194,35 @@ _hidden_ void uplink_tend(nsec_t now_ns)
 	if (socket_mark.fd >= 0)
 		uplink_listen(now_ns);
 	if (socket_mark.fd < 0 && now_ns >= next_try_ns) {
+		int fd = uplink_hello();
+
 		next_try_ns = now_ns + RETRY_NS;
-		uplink_try();
+		if (fd >= 0)
+			fd_mark_take(&socket_mark, fd);
 	}
-	if (socket_mark.fd >= 0)
-		record_end();
-	else
+	if (is_accepted)
+		record_hand_over();
+	else if (socket_mark.fd < 0 && is_private)
 		record_drain(now_ns);
 }
 
 /* The process ends: a recording is brought up to date; a daemon needs no help. */
-_hidden_ void uplink_exit(void)
+_hidden_ void uplink_finish(void)
 {
-	if (watch_is_open() && socket_mark.fd < 0 && getpid() == watch.pid)
+	if (socket_mark.fd < 0 && (is_private || first_socket.fd < 0))
 		record_end();
 }
 
 /* In a fork child: the connection was the parent's. */
 _hidden_ void uplink_forget(void)
 {
-	uplink_close();
+	if (fd_mark_holds(&first_socket))
+		REAL(close)(first_socket.fd);
+	first_socket = (struct fd_mark)FD_MARK_NONE;
+	socket_mark = (struct fd_mark)FD_MARK_NONE;
+	is_accepted = false;
+	is_private = false;
 	record_forget();
-	next_try_ns = 0;
 }
 
 /* Whether the program is about to close a descriptor of ours. Keeps errno: nothing fails here. */
@@ -179,7 +230,6 @@ _hidden_ bool uplink_owns_fd(int fd)
 {
 	if (fd < 0)
 		return false;
-	return (fd == socket_mark.fd && fd_mark_holds(&socket_mark)) ||
-	       (fd == watch.region_mark.fd && fd_mark_holds(&watch.region_mark)) ||
-	       record_owns_fd(fd);
+	return (fd == first_socket.fd && fd_mark_holds(&first_socket)) ||
+	       (fd == watch.region_mark.fd && fd_mark_holds(&watch.region_mark));
 }

@@ -6,9 +6,17 @@
 
 #include "base/defs.h"
 
-void uplink_try(void);
+/* The constructor. */
 bool uplink_is_wanted(void);
+void uplink_open(void);
+
+/* The watchdog, in its own descriptor table. */
+bool uplink_enter(void);
 void uplink_tend(nsec_t now_ns);
-void uplink_exit(void);
+void uplink_leave(void);
+
+/* Whoever ends the process, while there is no watchdog, or the watchdog for him. */
+void uplink_finish(void);
+
 void uplink_forget(void);
 bool uplink_owns_fd(int fd);

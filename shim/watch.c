@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "intern.h"
 #include "watch.h"
 #include "wire/arena.h"
@@ -126,20 +127,15 @@ static uint32_t python_hex(const char *version)
 
 static void describe_python(const struct region *region, struct region_header *header)
 {
-	const char *(*get_version)(void) =
-		(const char *(*)(void))dlsym(RTLD_DEFAULT, "Py_GetVersion");
-	const char *version = get_version ? get_version() : "";
-
-	header->python_hex = python_hex(version);
-	header->python_str = arena_append(region, version, strlen(version));
+	header->python_hex = python_hex(watch.python_version);
+	header->python_str =
+		arena_append(region, watch.python_version, strlen(watch.python_version));
 }
 
 static void describe_options(const struct region *region, struct region_header *header)
 {
-	const char *text = getenv("LOOPHOUND_OPTIONS");
 	char complaint[256];
-	size_t length =
-		text ? options_parse(text, &watch.options, complaint, sizeof(complaint)) : 0;
+	size_t length = options_parse(config.options, &watch.options, complaint, sizeof(complaint));
 
 	if (length)
 		header->complaint_str = arena_append(region, complaint, length);
@@ -194,14 +190,23 @@ static void describe_watch(const struct region *region)
 	header->magic = REGION_MAGIC;
 }
 
+/* ftruncate() past RLIMIT_FSIZE sends the program a signal, which would be the end of it. */
+static bool file_size_is_allowed(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= REGION_BYTES;
+}
+
 /* Sealed against shrinking, so that neither side can be killed by the other cutting it short. */
 static int make_region(struct region *ret_region, struct fd_mark *ret_mark)
 {
-	int fd = memfd_create("loophound", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = file_size_is_allowed() ? memfd_create("loophound", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+					: -1;
 	void *base;
 
 	if (fd < 0)
-		return -errno;
+		return -EIO;
 	fd = fd_move_high(fd);
 	if (ftruncate(fd, REGION_BYTES) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
@@ -215,6 +220,19 @@ static int make_region(struct region *ret_region, struct fd_mark *ret_mark)
 fail:
 	close(fd);
 	return -EIO;
+}
+
+/* What the loader knows of the interpreter. Called by the constructor, the only thread then. */
+_hidden_ void watch_init(void)
+{
+	const char *(*get_version)(void) =
+		(const char *(*)(void))dlsym(RTLD_DEFAULT, "Py_GetVersion");
+
+	watch.runtime_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "_PyRuntime");
+	watch.code_type_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
+	watch.python_version = get_version ? get_version() : "";
+	watch.clock_kind = clock_best_kind();
+	clock_scale_start(watch.clock_kind, &watch.scale);
 }
 
 /* Return: whether the watch is open now. Keeps errno. */
@@ -257,12 +275,8 @@ _hidden_ void watch_forget(void)
 static bool frames_init(uint64_t tstate_raddr)
 {
 	struct pyframe_stack stack;
-	uint64_t runtime_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "_PyRuntime");
-	uint64_t code_type_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
-
-	if (!runtime_raddr ||
-	    pyframe_init(&watch.remote, runtime_raddr, watch.region.header->python_hex,
-			 code_type_raddr, &watch.pyframe))
+	if (pyframe_init(&watch.remote, watch.runtime_raddr, python_hex(watch.python_version),
+			 watch.code_type_raddr, &watch.pyframe))
 		return false;
 	/* Through the kernel first: a layout that is wrong gives an error here, not a crash later.
 	 */
@@ -291,9 +305,6 @@ _hidden_ void watch_exited(int status)
 {
 	struct region_header *header = watch.region.header;
 
-	/* A vfork child that fails to exec comes here with its parent's memory. */
-	if (!watch_is_open() || getpid() != watch.pid)
-		return;
 	atomic_store_explicit(&header->exit_status, status & 0xff, memory_order_relaxed);
 	atomic_store_explicit(&header->exit_state, REGION_EXIT_STATUS, memory_order_release);
 }

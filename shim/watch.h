@@ -24,9 +24,12 @@ struct limits {
 
 struct watch {
 	_Atomic bool is_open; /* the region is there; set last, cleared first */
-	bool is_python;	      /* the program has an interpreter in it */
-	bool is_frames_ok;    /* pyframe reads this interpreter right */
+
+	bool is_frames_ok; /* pyframe reads this interpreter right */
 	bool is_frames_tried;
+	uint64_t runtime_raddr; /* &_PyRuntime */
+	uint64_t code_type_raddr;
+	const char *python_version; /* Py_GetVersion(), static */
 	pid_t pid;
 	enum clock_kind clock_kind;
 	struct clock_scale scale;
@@ -42,6 +45,7 @@ struct watch {
 
 extern struct watch watch;
 
+void watch_init(void);
 bool watch_open(void);
 void watch_forget(void);
 void watch_refine_clock(void);

@@ -12,20 +12,23 @@
  * turn that opened meanwhile without seeing the word has long become visible by then, so the loop
  * threads need no memory fence in their turns.
  *
- * It is joined before a fork and made again by the next turn on either side, since CPython 3.12
- * warns of a fork in a process with threads. It has all signals blocked, by pthread_sigmask(), so
+ * It has a descriptor table of its own (private-fd.c). It is joined before a fork and made again by
+ * the next turn on either side (fork.c). It has all signals blocked, by pthread_sigmask(), so
  * that glibc's own setuid signal still reaches it. It takes no lock and allocates nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "config.h"
 #include "emit.h"
+#include "fork.h"
 #include "intern.h"
 #include "uplink.h"
 #include "watchdog.h"
@@ -45,6 +48,10 @@
 /* Later than this and the process was stopped or starved, rather than a tick late. */
 #define FREEZE_NS (50 * NSEC_PER_MSEC)
 #define N_FREEZES 8
+/* The longest a fork waits for the watchdog, and an exit for its last words. */
+#define UNLIST_WAIT_NS (100 * NSEC_PER_MSEC)
+#define STOP_WAIT_S    1
+#define EXIT_WAIT_NS   (200 * NSEC_PER_MSEC)
 /* The deepest frame is a sample's pyframe_stack, record frames and text: under 16 KiB. */
 #define STACK_BYTES (256u << 10)
 
@@ -63,9 +70,10 @@ struct attention {
 	nsec_t step_ns;
 	uint64_t call_sampled; /* start of the call last sampled */
 	int32_t schedstat_tid;
-	struct fd_mark schedstat;
+	int schedstat_fd;
 	struct schedule_base turn_base;
 	struct schedule_base callback_base;
+	_Atomic uint64_t run_queue_ns; /* at the last look */
 };
 
 /* What a slot showed at one moment. */
@@ -93,8 +101,15 @@ static _Atomic uint64_t due;	   /* ticks: when the watchdog meant to look next; 
 static _Atomic uint32_t stop_word; /* futex: changes when the watchdog is to stop */
 static _Atomic bool is_stopping;
 static pthread_t thread;
-static _Atomic bool has_thread;
-static _Atomic bool is_starting;
+static bool has_thread; /* to be joined; under the lock of fork.c */
+static _Atomic pid_t thread_tid;
+static bool may_open; /* the watchdog has a descriptor table of its own */
+
+/* Futex of the thread that ends the process and waits for the last words. */
+static _Atomic uint32_t last_words;
+#define LAST_WORDS_NONE	  0
+#define LAST_WORDS_WANTED 1
+#define LAST_WORDS_SAID	  2
 
 static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
 {
@@ -121,19 +136,18 @@ static uint64_t ticks_of(nsec_t span_ns)
 
 /* ---- how a thread is scheduled ---- */
 
-static bool schedstat_read(struct attention *attention, uint64_t *ret_cpu_ns,
+/* "cpu_ns run_queue_ns n", Documentation/scheduler/sched-stats.rst. */
+static bool schedstat_read(const struct attention *attention, uint64_t *ret_cpu_ns,
 			   uint64_t *ret_run_queue_ns)
 {
-	char text[96];
-	ssize_t n;
 	uint64_t values[2] = {0};
+	char text[96];
 	unsigned int i = 0;
+	ssize_t n;
 
-	if (!fd_mark_holds(&attention->schedstat))
+	if (attention->schedstat_fd < 0)
 		return false;
-	n = pread(attention->schedstat.fd, text, sizeof(text), 0);
-	if (n <= 0)
-		return false;
+	n = pread(attention->schedstat_fd, text, sizeof(text), 0);
 	for (ssize_t at = 0; at < n && i < 2; at++) {
 		if (text[at] >= '0' && text[at] <= '9')
 			values[i] = values[i] * 10 + (uint64_t)(text[at] - '0');
@@ -142,22 +156,29 @@ static bool schedstat_read(struct attention *attention, uint64_t *ret_cpu_ns,
 	}
 	*ret_cpu_ns = values[0];
 	*ret_run_queue_ns = values[1];
-	return true;
+	return n > 0;
 }
 
 static void schedstat_open(struct attention *attention, int32_t tid)
 {
 	char path[64];
-	int fd;
 
-	if (attention->schedstat_tid == tid)
+	if (attention->schedstat_tid == tid || !may_open)
 		return;
-	if (fd_mark_holds(&attention->schedstat))
-		REAL(close)(attention->schedstat.fd);
+	if (attention->schedstat_tid && attention->schedstat_fd >= 0)
+		REAL(close)(attention->schedstat_fd);
 	attention->schedstat_tid = tid;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", (int)tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	fd_mark_take(&attention->schedstat, fd < 0 ? -1 : fd_move_high(fd));
+	attention->schedstat_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The watchdog begins: those of the one before it ended with its descriptor table. */
+static void schedstats_forget(void)
+{
+	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
+		attentions[i].schedstat_tid = 0;
+		attentions[i].schedstat_fd = -1;
+	}
 }
 
 static void base_store(struct schedule_base *base, uint64_t seq, uint64_t cpu_ns,
@@ -174,13 +195,13 @@ static void bases_update(struct attention *attention, const struct look *look)
 {
 	uint64_t cpu_ns, run_queue_ns;
 
-	if (attention->turn_seq == look->turn_seq && attention->callback_seq == look->callback_seq)
-		return;
 	if (!schedstat_read(attention, &cpu_ns, &run_queue_ns))
 		return;
+	atomic_store_explicit(&attention->run_queue_ns, run_queue_ns, memory_order_relaxed);
 	if (attention->turn_seq != look->turn_seq)
 		base_store(&attention->turn_base, look->turn_seq, cpu_ns, run_queue_ns);
-	base_store(&attention->callback_base, look->callback_seq, cpu_ns, run_queue_ns);
+	if (attention->turn_seq != look->turn_seq || attention->callback_seq != look->callback_seq)
+		base_store(&attention->callback_base, look->callback_seq, cpu_ns, run_queue_ns);
 }
 
 static uint64_t freeze_overlap(uint64_t start, uint64_t end, uint64_t from, uint64_t to)
@@ -204,6 +225,15 @@ static nsec_t frozen_between(uint64_t start, uint64_t end)
 	return clock_span_ns(&watch.scale, sum);
 }
 
+/* What schedstat counts as the first of its figures (sum_exec_runtime), for the calling thread. */
+static uint64_t own_cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
 /*
  * How the loop's thread fared from start to end (ticks; end is now). Called by that thread, when a
  * callback or turn was slow. Parts that were not measured from its start on are -1.
@@ -220,10 +250,9 @@ _hidden_ struct scheduling watchdog_scheduling(const struct loop *loop, uint64_t
 	struct scheduling found = {.cpu_ns = -1, .run_queue_ns = -1};
 	uint64_t rest_ns = span_ns;
 
-	if (atomic_load_explicit(&base->seq, memory_order_acquire) == seq &&
-	    schedstat_read(attention, &cpu_ns, &run_queue_ns)) {
-		cpu_ns -= MIN(cpu_ns, base->cpu_ns);
-		run_queue_ns -= MIN(run_queue_ns, base->run_queue_ns);
+	if (atomic_load_explicit(&base->seq, memory_order_acquire) == seq) {
+		cpu_ns = own_cpu_ns() - base->cpu_ns;
+		run_queue_ns = attention->run_queue_ns - base->run_queue_ns;
 		found.cpu_ns = (int64_t)MIN(cpu_ns, span_ns);
 		rest_ns = span_ns - (uint64_t)found.cpu_ns;
 		found.run_queue_ns = (int64_t)MIN(run_queue_ns, rest_ns);
@@ -444,7 +473,7 @@ static void watchdog_park(void)
 	atomic_store_explicit(park, 1, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_PARKED, memory_order_seq_cst);
 	futex(park, FUTEX_WAIT, 1, &grace);
-	while (atomic_load_explicit(park, memory_order_acquire) && !any_turn_is_open() &&
+	while (atomic_load_explicit(park, memory_order_acquire) == 1 && !any_turn_is_open() &&
 	       !atomic_load_explicit(&is_stopping, memory_order_acquire))
 		futex(park, FUTEX_WAIT, 1, NULL);
 	atomic_store_explicit(park, 0, memory_order_relaxed);
@@ -476,30 +505,51 @@ static void refine_once(uint64_t now)
 	watch_refine_clock();
 }
 
+static void watchdog_round(unsigned int *n_quiet)
+{
+	uint64_t now = now_ticks(), next;
+
+	note_freeze(now);
+	refine_once(now);
+	*n_quiet = watchdog_look(now, &next) ? 0 : *n_quiet + 1;
+	uplink_tend(clock_span_ns(&watch.scale, now));
+	if (*n_quiet >= QUIET_TICKS) {
+		*n_quiet = 0;
+		watchdog_park();
+		return;
+	}
+	atomic_store_explicit(&due, next, memory_order_relaxed);
+	now = now_ticks();
+	if (next > now)
+		watchdog_sleep(clock_span_ns(&watch.scale, next - now));
+}
+
+static void say_last_words(void)
+{
+	uint32_t wanted = LAST_WORDS_WANTED;
+
+	if (atomic_load_explicit(&last_words, memory_order_acquire) != wanted)
+		return;
+	uplink_finish();
+	atomic_store_explicit(&last_words, LAST_WORDS_SAID, memory_order_release);
+	futex(&last_words, FUTEX_WAKE_PRIVATE, 1, NULL);
+}
+
 static void *watchdog_main(void *unused)
 {
 	unsigned int n_quiet = 0;
 
 	(void)unused;
 	prctl(PR_SET_NAME, "loophound");
-	while (!atomic_load_explicit(&is_stopping, memory_order_acquire)) {
-		uint64_t now = now_ticks(), next;
-
-		note_freeze(now);
-		refine_once(now);
-		n_quiet = watchdog_look(now, &next) ? 0 : n_quiet + 1;
-		uplink_tend(clock_span_ns(&watch.scale, now));
-		if (n_quiet >= QUIET_TICKS) {
-			n_quiet = 0;
-			watchdog_park();
-			continue;
-		}
-		atomic_store_explicit(&due, next, memory_order_relaxed);
-		now = now_ticks();
-		if (next > now)
-			watchdog_sleep(clock_span_ns(&watch.scale, next - now));
-	}
+	atomic_store_explicit(&thread_tid, (pid_t)syscall(SYS_gettid), memory_order_relaxed);
+	may_open = uplink_enter();
+	schedstats_forget();
+	while (!atomic_load_explicit(&is_stopping, memory_order_acquire))
+		watchdog_round(&n_quiet);
 	atomic_store_explicit(&due, 0, memory_order_relaxed);
+	say_last_words();
+	uplink_leave();
+	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_release);
 	return NULL;
 }
 
@@ -521,25 +571,6 @@ static int watchdog_create(void)
 	return r;
 }
 
-static void watchdog_start(void)
-{
-	if (atomic_exchange_explicit(&is_starting, true, memory_order_acquire))
-		return;
-	if (!has_thread) {
-		atomic_store_explicit(&is_stopping, false, memory_order_relaxed);
-		atomic_store_explicit(&watchdog_state, WATCHDOG_AWAKE, memory_order_relaxed);
-		has_thread = !watchdog_create();
-		if (has_thread) {
-			watch_detects(DETECTOR_SAMPLES);
-		} else {
-			watch_lost(LOSS_WATCHDOG_MISSING);
-			atomic_store_explicit(&watchdog_state, WATCHDOG_REFUSED,
-					      memory_order_relaxed);
-		}
-	}
-	atomic_store_explicit(&is_starting, false, memory_order_release);
-}
-
 static void park_end(void)
 {
 	_Atomic uint32_t *park = &watch.region.header->park;
@@ -557,35 +588,97 @@ _hidden_ _cold_ void watchdog_call(void)
 	if (state == WATCHDOG_PARKED)
 		park_end();
 	else if (state == WATCHDOG_ABSENT && watch_is_open())
-		watchdog_start();
+		fork_start_watchdog();
 	errno = saved_errno;
 }
 
-/* Before a fork: end the thread and wait until it is gone. It sleeps, or is done within a sample.
- */
-_hidden_ void watchdog_stop(void)
+/* Make the thread, unless it is there. Under the lock of fork.c. */
+_hidden_ void watchdog_start(void)
 {
-	/* Two threads may fork at once: one of them waits. No new one is made before it is done. */
-	if (!atomic_exchange_explicit(&has_thread, false, memory_order_acq_rel))
+	if (atomic_load_explicit(&watchdog_state, memory_order_acquire) != WATCHDOG_ABSENT)
 		return;
+	/* One that a fork could not wait for has ended since. */
+	if (has_thread)
+		pthread_join(thread, NULL);
+	atomic_store_explicit(&is_stopping, false, memory_order_relaxed);
+	atomic_store_explicit(&watchdog_state, WATCHDOG_AWAKE, memory_order_relaxed);
+	has_thread = !watchdog_create();
+	if (has_thread) {
+		watch_detects(DETECTOR_SAMPLES);
+	} else {
+		watch_lost(LOSS_WATCHDOG_MISSING);
+		atomic_store_explicit(&watchdog_state, WATCHDOG_REFUSED, memory_order_relaxed);
+	}
+}
+
+static void watchdog_tell_to_stop(void)
+{
 	atomic_store_explicit(&is_stopping, true, memory_order_release);
 	atomic_fetch_add_explicit(&stop_word, 1, memory_order_release);
 	futex(&stop_word, FUTEX_WAKE_PRIVATE, 1, NULL);
 	park_end();
-	pthread_join(thread, NULL);
-	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_release);
+}
+
+/*
+ * A joined thread has still to close its descriptors, and until it has it counts in
+ * /proc/self/stat, where CPython 3.12 looks whether it forks in a process with threads.
+ */
+static void await_unlisted(pid_t tid)
+{
+	nsec_t until_ns = clock_monotonic() + UNLIST_WAIT_NS;
+
+	while (!syscall(SYS_tgkill, watch.pid, tid, 0) && clock_monotonic() < until_ns)
+		sched_yield();
+}
+
+/*
+ * Before a fork: end the thread and wait until it is gone. It sleeps, or is done within a sample;
+ * only a recording on a disk that hangs can hold it, and then the fork goes on without waiting.
+ * Under the lock of fork.c.
+ */
+_hidden_ void watchdog_stop(void)
+{
+	struct timespec until;
+
+	if (!has_thread)
+		return;
+	watchdog_tell_to_stop();
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_WAIT_S;
+	if (pthread_timedjoin_np(thread, NULL, &until)) {
+		atomic_store_explicit(&is_stopping, false, memory_order_release);
+		return;
+	}
+	has_thread = false;
+	await_unlisted(atomic_load_explicit(&thread_tid, memory_order_relaxed));
+}
+
+/* The process ends: what is not yet in the recording is written, by the watchdog if there is one.
+ */
+_hidden_ void watchdog_finish(void)
+{
+	struct timespec timeout = timespec_of(EXIT_WAIT_NS);
+	int state = atomic_load_explicit(&watchdog_state, memory_order_acquire);
+
+	if (state == WATCHDOG_ABSENT || state == WATCHDOG_REFUSED) {
+		uplink_finish();
+		return;
+	}
+	if (!*config.dir)
+		return;
+	atomic_store_explicit(&last_words, LAST_WORDS_WANTED, memory_order_release);
+	watchdog_tell_to_stop();
+	futex(&last_words, FUTEX_WAIT_PRIVATE, LAST_WORDS_WANTED, &timeout);
 }
 
 /* In a fork child: everything noted was of the parent's threads. */
 _hidden_ void watchdog_forget(void)
 {
-	for (unsigned int i = 0; i < REGION_N_SLOTS; i++)
-		if (attentions[i].schedstat_tid && fd_mark_holds(&attentions[i].schedstat))
-			REAL(close)(attentions[i].schedstat.fd);
 	memset(attentions, 0, sizeof(attentions));
 	memset(freezes, 0, sizeof(freezes));
 	n_freezes = 0;
 	has_thread = false;
-	atomic_store_explicit(&is_starting, false, memory_order_relaxed);
+	atomic_store_explicit(&last_words, LAST_WORDS_NONE, memory_order_relaxed);
+	atomic_store_explicit(&due, 0, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_relaxed);
 }

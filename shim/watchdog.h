@@ -24,7 +24,9 @@ enum watchdog_state {
 extern _Atomic int watchdog_state;
 
 void watchdog_call(void);
+void watchdog_start(void);
 void watchdog_stop(void);
+void watchdog_finish(void);
 void watchdog_forget(void);
 struct scheduling watchdog_scheduling(const struct loop *loop, uint64_t start, uint64_t end);
 

@@ -14,7 +14,8 @@
  *
  * A record never straddles the end of the ring: the rest is filled with a RECORD_PAD.
  *
- * The consumer trusts nothing it reads here, since the host can scribble over the whole mapping.
+ * The consumer trusts nothing it reads here, since the host can scribble over the whole mapping;
+ * nor does a producer: with any head and tail it stays inside the ring.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -48,7 +49,7 @@ struct record *ring_reserve(const struct region *region, uint32_t size_bytes)
 		uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
 
 		pad_bytes = to_end < size_bytes ? to_end : 0;
-		if (head + pad_bytes + size_bytes - tail > RING_DATA_BYTES)
+		if (head % 8 || head + pad_bytes + size_bytes - tail > RING_DATA_BYTES)
 			return NULL;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&ring->head, &head, head + pad_bytes + size_bytes, memory_order_relaxed,

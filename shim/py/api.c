@@ -7,8 +7,9 @@
  * PyObject, PyMethodDef, PyCFunctionObject and PyMethodDescrObject, the same in every GIL build of
  * 3.8 to 3.15, and each use is checked against a second source before anything is written.
  *
- * Attributes are asked by PyObject_GenericGetAttr(), which runs no Python code of a class's own
- * __getattr__: a watched program must not see a frame that it did not make.
+ * Attributes are asked by PyObject_GenericGetAttr(), which runs no __getattr__ of a class, and only
+ * where no property stands before them: a watched program must not see a frame that it did not
+ * make.
  */
 #include <dlfcn.h>
 #include <string.h>
@@ -18,8 +19,10 @@
 #include "py/api.h"
 
 /* Offsets in a GIL build, LP64: Include/object.h, Include/cpython/object.h. */
-#define OBJECT_TYPE_OFFSET 8
-#define TYPE_NAME_OFFSET   24
+#define OBJECT_TYPE_OFFSET  8
+#define TYPE_NAME_OFFSET    24
+#define TYPE_DEALLOC_OFFSET 48
+#define TYPE_BASE_OFFSET    256
 
 _hidden_ struct py py;
 
@@ -44,11 +47,29 @@ _hidden_ bool py_resolve(void)
 	return is_whole;
 }
 
-/* An attribute by the generic way; a new reference, or NULL without an exception set. */
+/* Whether asking for the attribute runs no Python code: it is the instance's, or C's. */
+static bool is_plain(PyObject *object, PyObject *key)
+{
+	PyObject *found = py._PyType_Lookup(py_type(object), key), *type;
+
+	if (!found)
+		return true;
+	type = py_type(found);
+	return type == py.PyGetSetDescr_Type || type == py.PyMemberDescr_Type ||
+	       type == py.PyMethodDescr_Type;
+}
+
+/*
+ * An attribute by the generic way, unless a property or the like stands before it; a new
+ * reference, or NULL without an exception set.
+ */
 _hidden_ PyObject *py_get(PyObject *object, const char *name)
 {
 	PyObject *key = py.PyUnicode_FromString(name);
-	PyObject *found = key ? py.PyObject_GenericGetAttr(object, key) : NULL;
+	PyObject *found = NULL;
+
+	if (key && is_plain(object, key))
+		found = py.PyObject_GenericGetAttr(object, key);
 
 	if (key)
 		py.Py_DecRef(key);
@@ -62,9 +83,26 @@ _hidden_ PyObject *py_type(PyObject *object)
 	return *(PyObject **)((char *)object + OBJECT_TYPE_OFFSET);
 }
 
+/* tp_name: with the module and a dot for a class made in C, without for one made in Python. */
+_hidden_ const char *py_class_name(PyObject *class)
+{
+	return *(const char **)((char *)class + TYPE_NAME_OFFSET);
+}
+
 _hidden_ const char *py_type_name(PyObject *object)
 {
-	return *(const char **)((char *)py_type(object) + TYPE_NAME_OFFSET);
+	return py_class_name(py_type(object));
+}
+
+/* Borrowed; NULL for object. */
+_hidden_ PyObject *py_type_base(PyObject *class)
+{
+	return *(PyObject **)((char *)class + TYPE_BASE_OFFSET);
+}
+
+_hidden_ const void *py_class_dealloc(PyObject *class)
+{
+	return *(const void **)((char *)class + TYPE_DEALLOC_OFFSET);
 }
 
 /* A module that is already imported; a borrowed reference, or NULL. */

@@ -35,7 +35,6 @@ struct method_def {
 	F(PyObject *, PyDict_GetItemString, (PyObject *, const char *))   \
 	F(PyObject *, PyObject_GetAttrString, (PyObject *, const char *)) \
 	F(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))  \
-	F(PyObject *, PyObject_CallObject, (PyObject *, PyObject *))      \
 	F(PyObject *, PyUnicode_FromString, (const char *))               \
 	F(PyObject *, PyErr_Occurred, (void))                             \
 	F(void, PyErr_Clear, (void))                                      \
@@ -46,6 +45,10 @@ struct method_def {
 	F(int, PyObject_AsFileDescriptor, (PyObject *))                   \
 	F(PyThreadState *, PyThreadState_Get, (void))                     \
 	F(PyThreadState *, PyGILState_GetThisThreadState, (void))         \
+	F(int, Py_IsInitialized, (void))                                  \
+	F(void, Py_IncRef, (PyObject *))                                  \
+	F(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))           \
+	F(PyObject *, PyObject_CallFunctionObjArgs, (PyObject *, ...))    \
 	F(void *, PyCFunction_GetFunction, (PyObject *))                  \
 	F(PyObject *, PyCFunction_GetSelf, (PyObject *))                  \
 	F(PyObject *, PyMethod_Function, (PyObject *))                    \
@@ -57,13 +60,17 @@ struct method_def {
 #define PY_OPTIONAL(F)                                                                  \
 	F(void, PyFunction_SetVectorcall, (PyObject *, vectorcall_fn)) /* 3.12 */       \
 	F(PyThreadState *, _PyThreadState_UncheckedGet, (void))	       /* until 3.12 */ \
-	F(PyThreadState *, PyThreadState_GetUnchecked, (void))	       /* from 3.13 */
+	F(PyThreadState *, PyThreadState_GetUnchecked, (void))	       /* from 3.13 */  \
+	F(int, _Py_IsFinalizing, (void))			       /* until 3.12 */ \
+	F(int, Py_IsFinalizing, (void))				       /* from 3.13 */
 
 #define PY_DATA(F)            \
 	F(_Py_NoneStruct)     \
 	F(PyContext_Type)     \
 	F(PyCFunction_Type)   \
 	F(PyMethodDescr_Type) \
+	F(PyGetSetDescr_Type) \
+	F(PyMemberDescr_Type) \
 	F(PyMethod_Type)      \
 	F(PyFunction_Type)
 
@@ -83,5 +90,8 @@ bool py_resolve(void);
 PyObject *py_get(PyObject *object, const char *name);
 PyObject *py_type(PyObject *object);
 const char *py_type_name(PyObject *object);
+const char *py_class_name(PyObject *class);
+PyObject *py_type_base(PyObject *class);
+const void *py_class_dealloc(PyObject *class);
 PyObject *py_module(const char *name);
 bool py_patch_method(struct method_def *method, void *function, void **ret_before);

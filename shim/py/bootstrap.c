@@ -90,7 +90,7 @@ static size_t runtime_find(void **ret_base)
 	const ElfW(Sym) *symbol = NULL;
 	Dl_info object;
 
-	*ret_base = dlsym(RTLD_DEFAULT, "_PyRuntime");
+	*ret_base = (void *)(uintptr_t)watch.runtime_raddr;
 	if (!*ret_base || !dladdr1(*ret_base, &object, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
 		return 0;
 	return MIN(symbol->st_size, RUNTIME_MAX_BYTES) & ~(sizeof(uint64_t) - 1);
@@ -132,14 +132,6 @@ static bool audit_enter(void)
 	return true;
 }
 
-static bool is_free_threaded(void)
-{
-	const char *(*get_version)(void) =
-		(const char *(*)(void))dlsym(RTLD_DEFAULT, "Py_GetVersion");
-
-	return get_version && strstr(get_version(), "free-threading");
-}
-
 /*
  * Called by the constructor, before Python is initialised.
  *
@@ -147,7 +139,7 @@ static bool is_free_threaded(void)
  */
 _hidden_ bool bootstrap_init(void)
 {
-	if (!py_resolve() || is_free_threaded())
+	if (!py_resolve() || strstr(watch.python_version, "free-threading"))
 		return false;
 	return audit_enter();
 }

@@ -11,7 +11,6 @@
  * inner pair is an edge. So is the end of an outer one, unless it only closes what inner ones have
  * already told: that saves the fourth clock read of a turn.
  */
-#include <dlfcn.h>
 #include <string.h>
 
 #include "loop.h"
@@ -21,10 +20,6 @@
 
 /* CPython 3.8-3.15 Include/cpython/descrobject.h: PyMethodDescrObject.d_method. */
 #define METHOD_DESCRIPTOR_DEF_OFFSET 40
-
-/* PyTypeObject, CPython 3.8-3.15 Include/cpython/object.h. */
-#define TYPE_DEALLOC_OFFSET 48
-#define TYPE_BASE_OFFSET    256
 
 static method_fast_fn context_run;
 
@@ -115,32 +110,11 @@ static int on_context_exit(PyObject *context)
 	return r;
 }
 
-static const void *object_base(const void *address)
-{
-	Dl_info found;
-
-	return dladdr(address, &found) ? found.dli_fbase : NULL;
-}
-
 /*
- * An address inside uvloop's module: the deallocator of the first of the loop's types that is not
- * the interpreter's own. Its methods are of no use here, since Cython 3 wraps them.
+ * The deallocator of uvloop's class is an address inside its module; its methods are of no use
+ * here, since Cython 3 wraps them. Needs the GIL; does its work once.
  */
-static const void *uvloop_code(PyObject *loop)
-{
-	const void *python = object_base((const void *)py.PyContext_Enter);
-
-	for (char *type = (char *)py_type(loop); type; type = *(char **)(type + TYPE_BASE_OFFSET)) {
-		const void *code = *(void **)(type + TYPE_DEALLOC_OFFSET);
-
-		if (code && object_base(code) != python)
-			return code;
-	}
-	return NULL;
-}
-
-/* loop is one of uvloop's. Needs the GIL; does its work once. */
-_hidden_ void callback_install_uvloop(PyObject *loop)
+_hidden_ void callback_install_uvloop(PyObject *uvloop_class)
 {
 	static bool is_tried, is_in;
 	void *unused;
@@ -149,7 +123,7 @@ _hidden_ void callback_install_uvloop(PyObject *loop)
 	if (is_tried)
 		goto out;
 	is_tried = true;
-	code = uvloop_code(loop);
+	code = py_class_dealloc(uvloop_class);
 	is_in = code && patch_import(code, "PyContext_Enter", (void *)on_context_enter, &unused) &&
 		patch_import(code, "PyContext_Exit", (void *)on_context_exit, &unused);
 out:

@@ -5,4 +5,4 @@
 #include "py/api.h"
 
 void callback_install(void);
-void callback_install_uvloop(PyObject *loop);
+void callback_install_uvloop(PyObject *uvloop_class);

@@ -65,25 +65,37 @@ static bool callee_of_task(PyObject *callable, struct callee *ret_callee)
 	return is_known;
 }
 
+/* What a callable only wraps: a new reference, NULL when it is no wrapper. */
+static PyObject *callee_unwrap(PyObject *callable)
+{
+	PyObject *inner = NULL;
+
+	if (py_type(callable) == py.PyMethod_Type) {
+		inner = py.PyMethod_Function(callable);
+		py.Py_IncRef(inner);
+	} else if (!strcmp(py_type_name(callable), "functools.partial")) {
+		inner = py_get(callable, "func");
+	}
+	return inner;
+}
+
 /* Return: whether the callable's code is known. Sets no exception. */
 _hidden_ bool callee_of(PyObject *callable, struct callee *ret_callee)
 {
-	for (unsigned int layer = 0; layer < CALLEE_MAX_LAYERS; layer++) {
-		if (py_type(callable) == py.PyFunction_Type)
-			return callee_describe(py.PyFunction_GetCode(callable), ret_callee);
-		if (py_type(callable) == py.PyMethod_Type) {
-			callable = py.PyMethod_Function(callable);
-		} else if (!strcmp(py_type_name(callable), "functools.partial")) {
-			PyObject *inner = py_get(callable, "func");
+	PyObject *inner;
+	bool is_known;
 
-			if (!inner)
-				return false;
-			/* The partial holds it for as long as we look. */
-			py.Py_DecRef(inner);
-			callable = inner;
-		} else {
-			return callee_of_task(callable, ret_callee);
-		}
+	py.Py_IncRef(callable);
+	for (unsigned int layer = 0; layer < CALLEE_MAX_LAYERS; layer++) {
+		inner = callee_unwrap(callable);
+		if (!inner)
+			break;
+		py.Py_DecRef(callable);
+		callable = inner;
 	}
-	return false;
+	is_known = py_type(callable) == py.PyFunction_Type
+			   ? callee_describe(py.PyFunction_GetCode(callable), ret_callee)
+			   : callee_of_task(callable, ret_callee);
+	py.Py_DecRef(callable);
+	return is_known;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "emit.h"
+#include "fork.h"
 #include "intern.h"
 #include "py/callee.h"
 #include "py/coroutine.h"
@@ -44,7 +45,7 @@ static void dropped(PyObject *coroutine)
 	uint64_t tstate_raddr = (uint64_t)(uintptr_t)py.PyThreadState_Get();
 
 	/* A coroutine may be dropped before any loop has run: asyncio.run() was forgotten too. */
-	if (!watch_open() || !watch_frames_ready(tstate_raddr))
+	if (!fork_watch_open() || !watch_frames_ready(tstate_raddr))
 		return;
 	callee_of_coroutine(coroutine, &callee);
 	emit_dropped(&callee, coroutine_name(coroutine), tstate_raddr);

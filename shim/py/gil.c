@@ -26,3 +26,18 @@ _hidden_ uint16_t gil_record_flags(void)
 		return RECORD_FLAG_GIL_KNOWN | RECORD_FLAG_GIL_HELD;
 	return RECORD_FLAG_GIL_KNOWN;
 }
+
+/* The interpreter marks its end long before it frees a thread's state. */
+static bool is_ending(void)
+{
+	int (*is_finalizing)(void) = py.Py_IsFinalizing ? py.Py_IsFinalizing : py._Py_IsFinalizing;
+
+	return !py.Py_IsInitialized() || !is_finalizing || is_finalizing();
+}
+
+/* Whether tstate_raddr is surely the calling thread's state, and alive. No GIL needed. */
+_hidden_ bool gil_owns_tstate(uint64_t tstate_raddr)
+{
+	return !is_ending() &&
+	       (uint64_t)(uintptr_t)py.PyGILState_GetThisThreadState() == tstate_raddr;
+}

@@ -2,6 +2,8 @@
 /* Whether the calling thread holds the GIL */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 uint16_t gil_record_flags(void);
+bool gil_owns_tstate(uint64_t tstate_raddr);

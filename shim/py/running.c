@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "uplink.h"
+#include "fork.h"
 #include "loop.h"
 #include "py/callback.h"
 #include "py/running.h"
@@ -37,14 +37,29 @@ static int asyncio_epoll_fd(PyObject *loop)
 	return fd;
 }
 
-static int uvloop_epoll_fd(PyObject *backend_method)
+/*
+ * The C class of uvloop among the loop's bases; NULL when the loop is none of uvloop's. A class
+ * made in Python has no dot in this name, so nobody else's method is taken for uvloop's.
+ */
+static PyObject *uvloop_class(PyObject *loop)
 {
-	PyObject *id = py.PyObject_CallObject(backend_method, NULL);
+	for (PyObject *type = py_type(loop); type; type = py_type_base(type))
+		if (!strcmp(py_class_name(type), "uvloop.loop.Loop"))
+			return type;
+	return NULL;
+}
+
+static int uvloop_epoll_fd(PyObject *class, PyObject *loop)
+{
+	PyObject *method = py.PyObject_GetAttrString(class, "_get_backend_id");
+	PyObject *id = method ? py.PyObject_CallFunctionObjArgs(method, loop, NULL) : NULL;
 	long fd = id ? py.PyLong_AsLong(id) : -1;
 
 	py.PyErr_Clear();
 	if (id)
 		py.Py_DecRef(id);
+	if (method)
+		py.Py_DecRef(method);
 	return (int)fd;
 }
 
@@ -57,18 +72,17 @@ static uint64_t current_tstate(void)
 
 static void started(PyObject *loop)
 {
-	PyObject *backend = py_get(loop, "_get_backend_id");
-	int epoll_fd = backend ? uvloop_epoll_fd(backend) : asyncio_epoll_fd(loop);
+	PyObject *uvloop = uvloop_class(loop);
+	int epoll_fd = uvloop ? uvloop_epoll_fd(uvloop, loop) : asyncio_epoll_fd(loop);
 
-	if (epoll_fd < 0)
+	if (epoll_fd < 0) {
 		watch_lost(LOSS_LOOP_UNKNOWN);
-	else if (loop_start(backend ? FRAMEWORK_UVLOOP : FRAMEWORK_ASYNCIO, epoll_fd,
-			    current_tstate()))
+		return;
+	}
+	if (loop_start(uvloop ? FRAMEWORK_UVLOOP : FRAMEWORK_ASYNCIO, epoll_fd, current_tstate()))
 		watch_detects(DETECTOR_TURNS | DETECTOR_CALLS);
-	if (backend && epoll_fd >= 0)
-		callback_install_uvloop(loop);
-	if (backend)
-		py.Py_DecRef(backend);
+	if (uvloop)
+		callback_install_uvloop(uvloop);
 }
 
 static PyObject *on_set_running_loop(PyObject *module, PyObject *loop)
@@ -80,7 +94,7 @@ static PyObject *on_set_running_loop(PyObject *module, PyObject *loop)
 		return NULL;
 	if (loop == py._Py_NoneStruct)
 		loop_stop();
-	else if (watch_open())
+	else if (fork_watch_open())
 		started(loop);
 	errno = saved_errno;
 	return result;
