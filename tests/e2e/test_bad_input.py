@@ -354,6 +354,9 @@ def bad_options_in_the_environment_are_said_in_the_report():
     assert outcome.status == 0, outcome.text()
     line = mark_line(BLOCKS, "blocking-call")
     assert outcome.report.counts() == {("blocking-call", line): 7}, outcome.report.brief()
+    complaint, = [process["complaint"] for process in outcome.report.processes]
+    assert "slow-callback=soon" in (complaint or ""), complaint
+    assert b"slow-callback=soon" in outcome.stderr, outcome.text()
 
 
 @test

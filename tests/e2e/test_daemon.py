@@ -2,7 +2,10 @@
 """loophoundd: it may start last, die, and start again; services have nothing but LD_PRELOAD."""
 import setup  # noqa: F401
 import contextlib
+import os
 import signal
+import socket
+import struct
 import threading
 
 from lib import daemon, load, paths, pythons, runner, watch
@@ -10,6 +13,10 @@ from lib.daemon import Daemon
 from lib.report import mark_line
 from lib.runner import test
 from lib.service import Service
+
+# common/wire/hello.h
+HELLO_MAGIC = 0x4F4C4C45484C00
+ANSWER_VERSION = 1
 
 BLOCKER = paths.program("blocker.py")
 
@@ -138,6 +145,26 @@ def verb_without_a_daemon_says_so(verb):
     assert outcome.status == 4, outcome.text()
     assert outcome.stdout == b"" and len(outcome.stderr.splitlines()) == 1, outcome.text()
     assert b"loophoundd" in outcome.stderr, outcome.text()
+
+
+@test
+def other_version_is_refused_in_a_line_that_says_both():
+    daemon.private_run()
+    with Daemon() as running:
+        load.wait_for(
+            lambda: watch.run([paths.LOOPHOUND, "status", "--json"]).status == 0, 5, "it answers",
+        )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.settimeout(10)
+            client.connect("/run/loophound/socket")
+            # struct hello: magic, version, pid, region_bytes.
+            client.send(struct.pack("<QIIQ", HELLO_MAGIC, 9973, os.getpid(), 0))
+            answer = client.recv(256)
+        _, version, status = struct.unpack_from("<QII", answer)
+        text = answer[16:].split(b"\0")[0].decode()
+        assert status == ANSWER_VERSION, (status, text)
+        assert "9973" in text and str(version) in text, text
+        assert running.process.poll() is None
 
 
 @test

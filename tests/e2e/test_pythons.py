@@ -34,6 +34,21 @@ def report_names_the_interpreter(python):
     assert told[0]["implementation"].lower() == "cpython", told
 
 
+def assert_as_measured(report, measured):
+    """Within 1 ms or 1 % of what the program measured, whichever is larger."""
+    for kind, theirs_ns in zip(("blocking-call", "slow-callback"), measured):
+        ours_ns = report.one(kind)["total_ns"]
+        limit_ns = max(1_000_000, theirs_ns * 0.01)
+        assert abs(ours_ns - theirs_ns) <= limit_ns, (kind, ours_ns, theirs_ns)
+
+
+@test(each=pythons.every)
+def durations_are_what_the_program_measured(python):
+    outcome = watch.watched([*python.argv, paths.program("measures.py")])
+    outcome.report.assert_counts(paths.program("measures.py"))
+    assert_as_measured(outcome.report, [int(word) for word in outcome.stdout.split()])
+
+
 @test(each=pythons.every)
 def frames_tracebacks_and_warnings_are_its_own(python):
     watch.both([*python.argv, paths.program("same.py")])

@@ -69,6 +69,17 @@ def workers_write_one_each_and_are_merged():
     assert_read(read(*files)).assert_counts(path)
 
 
+@test(each=pythons.every)
+def durations_are_what_the_program_measured(python):
+    path = paths.program("measures.py")
+    outcome, files = record([*python.argv, path])
+    report = assert_read(read(*files))
+    report.assert_counts(path)
+    for kind, theirs in zip(("blocking-call", "slow-callback"), outcome.stdout.split()):
+        ours_ns, theirs_ns = report.one(kind)["total_ns"], int(theirs)
+        assert abs(ours_ns - theirs_ns) <= theirs_ns * 0.01, (kind, ours_ns, theirs_ns)
+
+
 @test
 def whole_recording_is_read_whole(made=recording):
     report = assert_read(read(write(bytes.fromhex(made["hex"]))))

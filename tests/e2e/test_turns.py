@@ -44,7 +44,7 @@ def fifteen_short_callbacks_are_one_long_turn(cell):
     found = report.findings[0]
     assert (found["kind"], found["count"]) == ("long-turn", 1), report.brief()
     assert found["culprit"]["line"] == mark_line(path, "long-turn"), report.brief()
-    assert 300e6 <= found["max_ns"] < 450e6, found["max_ns"]
+    assert 300e6 <= found["max_ns"] < 900e6, found["max_ns"]
 
 
 @test(each=cells, label=cell_label)
@@ -54,7 +54,7 @@ def one_long_callback_is_one_slow_callback(cell):
     outcome = watch.both([*python.argv, path, loop])
     outcome.report.assert_counts(path)
     found = outcome.report.one("slow-callback")
-    assert 300e6 <= found["max_ns"] < 400e6, found["max_ns"]
+    assert 300e6 <= found["max_ns"] < 900e6, found["max_ns"]
 
 
 @test(each=cells, label=cell_label)

@@ -4,33 +4,17 @@
 `private_run()` gives this test process, and all it starts, an empty /run (a mount namespace of its
 own), so that the well-known socket is nobody else's.
 """
-import ctypes
 import json
 import os
 import signal
 import subprocess
 
-from . import load, paths, runner, watch
+from . import load, namespace, paths, watch
 from .report import Report
 
-CLONE_NEWNS = 0x00020000
-MS_REC, MS_PRIVATE = 0x4000, 0x40000
-
-
 def private_run():
-    if os.geteuid() != 0:
-        runner.skip("only root can give a test a /run of its own")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) != 0:
-        runner.skip(f"no mount namespace here: {os.strerror(ctypes.get_errno())}")
-    # What is mounted here is not to be seen outside. In a chroot whose / is not a mount point
-    # this is done from the real root of the namespace.
-    if libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) != 0:
-        command = ["nsenter", "--mount=/proc/self/ns/mnt", "/bin/mount", "--make-rprivate", "/"]
-        if subprocess.run(command).returncode != 0:
-            runner.skip("mounts cannot be made private here")
-    if libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, None) != 0:
-        runner.skip(f"no tmpfs on /run here: {os.strerror(ctypes.get_errno())}")
+    namespace.private_mounts()
+    namespace.mount_tmpfs("/run")
 
 
 def ask(*arguments):
