@@ -7,9 +7,11 @@ up at once, one whose queue is full. Status, stdout and stderr must be the same 
 """
 import setup  # noqa: F401
 import ctypes
+import mmap
 import os
 import re
 import socket
+import struct
 import tempfile
 import threading
 
@@ -86,9 +88,9 @@ def normal(outcome):
     return outcome
 
 
-def assert_alike(argv, daemon="recording", options=""):
-    bare = normal(watch.run(argv))
-    env = {"LD_PRELOAD": paths.SHIM, "LOOPHOUND_OPTIONS": options}
+def assert_alike(argv, daemon="recording", options="", **env):
+    bare = normal(watch.run(argv, env=env))
+    env = {**env, "LD_PRELOAD": paths.SHIM, "LOOPHOUND_OPTIONS": options}
     if daemon == "none":
         return watch.assert_same(bare, normal(watch.run(argv, env=env)))
     if daemon == "recording":
@@ -144,6 +146,57 @@ def an_ending(cell):
     ending, python = cell
     assert_alike(argv_of(python, "endings.py", ending))
     assert_alike(argv_of(python, "endings.py", ending), "deaf")
+
+
+ATTACKS = sorted(name for name in os.listdir(GUESTS) if name.startswith("attack_"))
+
+
+@test(each=cells(ATTACKS), label=label)
+def an_attack(cell):
+    """Each of these crashed, hung or altered a program once."""
+    program, python = cell
+    argv = argv_of(python, program, os.path.join(paths.BUILD, "tests", "shim", "libattacks.so"))
+    # What is freed is overwritten, so that reading it shows.
+    assert_alike(argv, "none", MALLOC_PERTURB_="165")
+    assert_alike(argv, "recording", MALLOC_PERTURB_="165", PYTHONMALLOC="malloc")
+
+
+@test
+def a_file_size_limit():
+    """With `ulimit -f` below the region's size, making it would send SIGXFSZ."""
+    argv = ["/bin/sh", "-c", "ulimit -f 1024; exec \"$@\"", "sh",
+            *argv_of(pythons.debian(), "busy.py")]
+    assert_alike(argv, "recording", LOW)
+    assert_alike(argv, "deaf")
+
+
+class Scribbler(Daemon):
+    """Takes the region and writes nonsense into the counters that the guest goes by."""
+
+    def serve(self):
+        client, _ = self.socket.accept()
+        _, fds, _, _ = socket.recv_fds(client, 100, 1)
+        self.memory = mmap.mmap(fds[0], 0)
+        os.close(fds[0])
+        header = struct.unpack_from("<QIIIIIII", self.memory)
+        arena = 4096 + header[4] * header[5]
+        ring = arena + header[6]
+        values = {"arena": [(arena, "<I", 0xfffffff0)], "arena-odd": [(arena, "<I", 3)],
+                  "ring": [(ring, "<Q", header[7] - 4100), (ring + 64, "<Q", header[7] - 4100)],
+                  "ring-far": [(ring, "<Q", 1 << 63), (ring + 64, "<Q", (1 << 63) - 8)],
+                  "all": [(at, "<B", 0xa5) for at in range(4096, header[3])]}[self.kind]
+        for at, form, value in values:
+            struct.pack_into(form, self.memory, at, value)
+        self.kept += [client, self.memory]
+
+
+@test(each=["arena", "arena-odd", "ring", "ring-far", "all"])
+def a_daemon_that_scribbles(kind):
+    argv = argv_of(pythons.debian(), "busy.py")
+    bare = watch.run(argv)
+    with Scribbler(kind) as hostile:
+        watch.assert_same(bare, watch.run(argv, env={
+            "LD_PRELOAD": paths.SHIM, "LOOPHOUND_OPTIONS": LOW, "LOOPHOUND_SOCKET": hostile.path}))
 
 
 @test(each=DAEMONS)

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attacks: what a program can do to a guest only in C. Loaded by guests/ through ctypes */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attacks.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+static void sleep_ms(long span_ms)
+{
+	struct timespec span = {.tv_sec = span_ms / 1000, .tv_nsec = span_ms % 1000 * 1000000};
+
+	nanosleep(&span, NULL);
+}
+
+/* ---- setenv() beside a reader: the environment moves each time ---- */
+
+static volatile int is_churning;
+
+static void *churn(void *unused)
+{
+	char name[32], *value = calloc(1, 4096);
+
+	(void)unused;
+	memset(value, 'x', 4000);
+	while (is_churning)
+		for (int i = 0; i < 400 && is_churning; i++) {
+			snprintf(name, sizeof(name), "CHURN_%d", i);
+			setenv(name, value + i, 1);
+			if (i % 2)
+				unsetenv(name);
+		}
+	free(value);
+	return NULL;
+}
+
+static pthread_t churner;
+
+EXPORT void environment_churn(void)
+{
+	is_churning = 1;
+	pthread_create(&churner, NULL, churn, NULL);
+}
+
+EXPORT void environment_rest(void)
+{
+	is_churning = 0;
+	pthread_join(churner, NULL);
+}
+
+/* ---- forks from several threads at once ---- */
+
+static void *fork_often(void *count)
+{
+	for (long i = 0; i < (long)count; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		waitpid(pid, NULL, 0);
+	}
+	return NULL;
+}
+
+EXPORT void fork_storm(int n_threads, long count)
+{
+	pthread_t threads[16];
+
+	for (int i = 0; i < n_threads; i++)
+		pthread_create(&threads[i], NULL, fork_often, (void *)count);
+	for (int i = 0; i < n_threads; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* ---- a fork in a signal handler, while the loop is in its poll ---- */
+
+static volatile sig_atomic_t forked;
+
+static void on_fork_signal(int number)
+{
+	(void)number;
+	forked = fork() ? 1 : 2;
+}
+
+EXPORT void fork_on_signal(void)
+{
+	struct sigaction action = {.sa_handler = on_fork_signal, .sa_flags = SA_RESTART};
+
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+EXPORT int fork_side(void)
+{
+	return forked;
+}
+
+/* ---- a handler on a small stack of its own makes a slow call ---- */
+
+#define GUARD_BYTES 65536
+
+static void on_stack_signal(int number)
+{
+	(void)number;
+	sleep_ms(60);
+}
+
+EXPORT int sleep_on_small_stack(size_t size_bytes)
+{
+	struct sigaction action = {.sa_handler = on_stack_signal, .sa_flags = SA_ONSTACK};
+	char *base = mmap(NULL, GUARD_BYTES + size_bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t stack = {.ss_sp = base + GUARD_BYTES, .ss_size = size_bytes};
+
+	if (base == MAP_FAILED || mprotect(base, GUARD_BYTES, PROT_NONE) ||
+	    sigaltstack(&stack, NULL) || sigaction(SIGUSR2, &action, NULL))
+		return -1;
+	return raise(SIGUSR2);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attacks: what a program can do to a guest only in C */
+#pragma once
+
+#include <stddef.h>
+
+void environment_churn(void);
+void environment_rest(void);
+void fork_storm(int n_threads, long count);
+void fork_on_signal(void);
+int fork_side(void);
+int sleep_on_small_stack(size_t size_bytes);
