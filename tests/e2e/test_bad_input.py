@@ -346,20 +346,6 @@ def signal_to_loophound_reaches_the_command_once(name):
 
 
 @test
-def bad_options_in_the_environment_are_said_in_the_report():
-    outcome = watch.watched(
-        [*pythons.debian().argv, BLOCKS, "7"], quiet=False,
-        env={"LOOPHOUND_OPTIONS": "slow-callback=soon"},
-    )
-    assert outcome.status == 0, outcome.text()
-    line = mark_line(BLOCKS, "blocking-call")
-    assert outcome.report.counts() == {("blocking-call", line): 7}, outcome.report.brief()
-    complaint, = [process["complaint"] for process in outcome.report.processes]
-    assert "slow-callback=soon" in (complaint or ""), complaint
-    assert b"slow-callback=soon" in outcome.stderr, outcome.text()
-
-
-@test
 def program_that_closes_every_descriptor_is_watched_on():
     code = (
         "import asyncio, os, time\n"

@@ -15,12 +15,12 @@ BLOCKS = paths.program("blocks.py")
 COUNT = 101
 
 
-def record(argv, **keywords):
+def record(argv, env=None, **keywords):
     """Runs a program with the shim and no daemon; (outcome, its recordings)."""
     where = tempfile.mkdtemp(prefix="recordings-")
     outcome = watch.run(argv, env={
         "LD_PRELOAD": paths.SHIM, "LOOPHOUND_DIR": where,
-        "LOOPHOUND_SOCKET": where + "/nobody-listens",
+        "LOOPHOUND_SOCKET": where + "/nobody-listens", **(env or {}),
     }, **keywords)
     return outcome, sorted(glob.glob(where + "/*.lhr"))
 
@@ -147,6 +147,20 @@ def damaged_one_among_good_ones_does_not_hide_them(made=recording):
     line = mark_line(BLOCKS, "blocking-call")
     assert report.counts() == {("blocking-call", line): 2 * COUNT}, report.brief()
     assert report.lost(), report.brief()
+
+
+@test
+def options_of_the_environment_are_kept_and_a_bad_one_is_said():
+    argv = [*pythons.debian().argv, BLOCKS, "7"]
+    options = "slow-callback=soon,blocking-call=1s"
+    outcome, files = record(argv, env={"LOOPHOUND_OPTIONS": options})
+    assert outcome.status == 0 and outcome.stderr == b"", outcome.text()
+    report = assert_read(read(*files))
+    assert not report.of("blocking-call"), report.brief()
+    process, = report.processes
+    assert "slow-callback=soon" in (process["complaint"] or ""), process["complaint"]
+    shown = watch.run([paths.LOOPHOUND, "report", *files])
+    assert b"slow-callback=soon" in shown.stdout + shown.stderr, shown.text()
 
 
 @test
