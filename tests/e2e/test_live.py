@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is seen while it runs, and the text report at the end."""
 import setup  # noqa: F401
+import json
 import re
 import subprocess
 import time
@@ -81,6 +82,17 @@ def text_report_is_written_by_suffix():
     assert outcome.status == 0, outcome.text()
     with open(path) as file:
         assert "blocks.py" in file.read()
+
+
+@test
+def lines_of_json_are_written_by_suffix():
+    path = watch.report_path().replace(".json", ".jsonl")
+    outcome = watch.run(watch.run_argv(
+        [*pythons.debian().argv, paths.program("same.py")], path))
+    assert outcome.status == 3, outcome.text()
+    with open(path) as file:
+        kinds = [json.loads(line)["kind"] for line in file]
+    assert sorted(kinds) == ["blocking-call", "never-awaited", "slow-callback"], kinds
 
 
 @test
