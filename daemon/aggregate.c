@@ -6,7 +6,8 @@
  * no absolute paths, and of a qualified name only its last part, since CPython before 3.11 knows no
  * more of a running function. Within one report findings are told apart further, by the line,
  * where the line is exact: two sleeps in one function are two sites. A stack sampled on the CPU
- * says another line each time and stays one.
+ * says another line each time and stays one. Who called is told by the stacks: a line that is
+ * reached in two ways is one site.
  *
  * Findings are never dropped once they are there; beyond AGGREGATE_MAX_FINDINGS new sites are
  * refused, and the caller counts them.
@@ -89,15 +90,6 @@ static uint64_t hash_function(uint64_t hash, const struct frame *frame)
 	return hash_text(hash, dot ? dot + 1 : frame->function);
 }
 
-/*
- * A module's own frame is how the program was entered: by its path, by -m, or by multiprocessing in
- * a worker. The same stall is the same finding in all of them.
- */
-static bool is_entry(const struct frame *frame)
-{
-	return frame->function && !strcmp(frame->function, "<module>");
-}
-
 static uint64_t incident_fingerprint(const struct incident *incident)
 {
 	enum finding_kind kind = incident->judgement->kind;
@@ -106,13 +98,7 @@ static uint64_t incident_fingerprint(const struct incident *incident)
 	hash = hash_text(hash, incident->call.name);
 	hash = hash_text(hash, incident->name);
 	hash = hash_text(hash, incident->name_file);
-	hash = hash_function(hash, &incident->site->culprit);
-	if (kind == KIND_NEVER_AWAITED)
-		return hash;
-	for (uint32_t i = 0; i < incident->site->n_chain; i++)
-		if (!is_entry(incident->site->chain[i]))
-			hash = hash_function(hash, incident->site->chain[i]);
-	return hash;
+	return hash_function(hash, &incident->site->culprit);
 }
 
 static uint64_t incident_key(const struct incident *incident, uint64_t fingerprint)

@@ -151,21 +151,47 @@ static int ending_open(struct ending *ending, struct daemon *daemon)
 	return ending->source.fd < 0 ? -errno : daemon_add_source(daemon, &ending->source);
 }
 
+/*
+ * When to look for sleeping shims, ms after the start. One that is awake looks for us itself, every
+ * 250 ms; but it may have looked just before we listened, and go to sleep just after we looked.
+ */
+static const nsec_t wake_after_ms[] = {0, 150, 400, 800, 2000};
+
+struct waking {
+	nsec_t started_ns;
+	unsigned int n_done;
+};
+
+/* Return: ms until the next look is due; -1: none is. */
+static int waking_step(struct waking *waking)
+{
+	nsec_t now_ns = clock_monotonic();
+
+	for (; waking->n_done < ARRAY_LEN(wake_after_ms); waking->n_done++) {
+		nsec_t due_ns = waking->started_ns + wake_after_ms[waking->n_done] * NSEC_PER_MSEC;
+		unsigned int n_woken;
+
+		if (now_ns < due_ns)
+			return (int)((due_ns - now_ns) / NSEC_PER_MSEC) + 1;
+		n_woken = proc_wake_parked();
+		if (n_woken)
+			log_line("woke %u waiting processes", n_woken);
+	}
+	return -1;
+}
+
 static void service_run(struct daemon *daemon)
 {
+	struct waking waking = {.started_ns = clock_monotonic()};
 	struct ending ending = {0};
-	unsigned int n_woken;
 	int r = ending_open(&ending, daemon);
 
 	if (r) {
 		log_line("cannot wait for signals: %s", strerror(-r));
 		return;
 	}
-	n_woken = proc_wake_parked();
-	if (n_woken)
-		log_line("woke %u waiting processes", n_woken);
 	while (!ending.signal && !r)
-		r = daemon_dispatch(daemon, -1);
+		r = daemon_dispatch(daemon, waking_step(&waking));
 	if (r)
 		log_line("ending: %s", strerror(-r));
 	else
