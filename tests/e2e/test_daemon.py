@@ -149,14 +149,14 @@ def verb_without_a_daemon_says_so(verb):
 
 @test
 def other_version_is_refused_in_a_line_that_says_both():
-    daemon.private_run()
+    path = daemon.private_run()
     with Daemon() as running:
         load.wait_for(
             lambda: watch.run([paths.LOOPHOUND, "status", "--json"]).status == 0, 5, "it answers",
         )
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
             client.settimeout(10)
-            client.connect("/run/loophound/socket")
+            client.connect(path)
             # struct hello: magic, version, pid, region_bytes.
             client.send(struct.pack("<QIIQ", HELLO_MAGIC, 9973, os.getpid(), 0))
             answer = client.recv(256)

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemon: loophoundd at its well-known socket, in a /run of the test's own.
 
-`private_run()` gives this test process, and all it starts, an empty /run (a mount namespace of its
-own), so that the well-known socket is nobody else's.
+`private_run()` gives this test process, and all it starts, an empty /run (root: in a mount namespace
+of its own; others: by XDG_RUNTIME_DIR), so that the well-known socket is nobody else's.
 """
 import json
 import os
 import signal
 import subprocess
+import tempfile
 
 from . import load, namespace, paths, watch
 from .report import Report
 
 def private_run():
+    """Returns the path of the well-known socket."""
+    if os.geteuid() != 0:
+        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run-")
+        return os.environ["XDG_RUNTIME_DIR"] + "/loophound/socket"
     namespace.private_mounts()
     namespace.mount_tmpfs("/run")
+    return "/run/loophound/socket"
 
 
 def ask(*arguments):
