@@ -3,10 +3,10 @@
  * Child: the program that run starts
  *
  * It has our process group, so the terminal treats both alike: Ctrl-C and Ctrl-Z reach it by
- * themselves. What the kernel sent (SI_KERNEL) is therefore not passed on; what somebody sent to
- * us alone with kill() is meant for it and is. We survive those signals to write the report: they
- * are blocked and read from a descriptor, while the child gets the mask and the dispositions that
- * we were started with.
+ * themselves. What the kernel sent (SI_KERNEL) is therefore not passed on, nor what somebody sent
+ * to the whole group; what was sent to us alone with kill() is meant for it and is. We survive
+ * those signals to write the report: they are blocked and read from a descriptor, while the child
+ * gets the mask and the dispositions that we were started with.
  *
  * Signals that stop are left alone: the terminal stops both, and the shell continues both.
  */
@@ -34,15 +34,20 @@ static void child_reap(struct child *child)
 
 static void child_pass_on(struct child *child, const struct signalfd_siginfo *info)
 {
-	if (info->ssi_signo == SIGCHLD)
+	int number = (int)info->ssi_signo;
+	bool is_shared;
+
+	if (number == SIGCHLD)
 		return;
 	if (child->has_ended || child->pid <= 0) {
-		child->is_interrupted |= info->ssi_signo == SIGINT || info->ssi_signo == SIGTERM ||
-					 info->ssi_signo == SIGHUP || info->ssi_signo == SIGQUIT;
+		child->is_interrupted |= number == SIGINT || number == SIGTERM ||
+					 number == SIGHUP || number == SIGQUIT;
 		return;
 	}
-	if (info->ssi_code != SI_KERNEL && (pid_t)info->ssi_pid != child->pid)
-		kill(child->pid, (int)info->ssi_signo);
+	/* Asked of each signal, so that its word on this one is not taken for one on the next. */
+	is_shared = witness_saw(&child->witness, number);
+	if (!is_shared && info->ssi_code != SI_KERNEL && (pid_t)info->ssi_pid != child->pid)
+		kill(child->pid, number);
 }
 
 /*
@@ -77,7 +82,10 @@ static int child_take_signals(struct child *child)
 		return -errno;
 	child->signals.dispatch = child_dispatch;
 	child->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return child->signals.fd < 0 ? -errno : 0;
+	if (child->signals.fd < 0)
+		return -errno;
+	sigdelset(&set, SIGCHLD);
+	return witness_open(&child->witness, &set);
 }
 
 /* From here on signals are ours to pass on. Return: 0 or a negative errno. */
@@ -86,6 +94,7 @@ int child_open(struct child *child, struct daemon *daemon)
 	int r;
 
 	memset(child, 0, sizeof(*child));
+	child->witness = (struct witness)WITNESS_INIT;
 	r = child_take_signals(child);
 	return r ? r : daemon_add_source(daemon, &child->signals);
 }
@@ -140,6 +149,12 @@ int child_start(struct child *child, char **argv, const struct child_environment
 	child->pid = 0;
 	*ret_errno = error;
 	return error == ENOENT || error == ENOTDIR ? CHILD_E_NOT_FOUND : CHILD_E_NOT_EXEC;
+}
+
+/* Nothing more is passed on. */
+void child_close(struct child *child)
+{
+	witness_close(&child->witness);
 }
 
 /* Its exit status as a shell gives it: 128 and the number of the signal that ended it. */

@@ -7,9 +7,11 @@
 #include <sys/types.h>
 
 #include "daemon.h"
+#include "witness.h"
 
 struct child {
 	struct source signals;
+	struct witness witness;
 	pid_t pid;
 	bool has_ended;
 	bool is_interrupted; /* somebody pressed Ctrl-C after it had ended */
@@ -32,4 +34,5 @@ enum child_result {
 int child_open(struct child *child, struct daemon *daemon);
 int child_start(struct child *child, char **argv, const struct child_environment *environment,
 		int *ret_errno);
+void child_close(struct child *child);
 int child_status(const struct child *child);

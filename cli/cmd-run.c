@@ -98,6 +98,7 @@ static int run_make_dir(struct run *run)
 
 static void run_deinit(struct run *run)
 {
+	child_close(&run->child);
 	run->daemon = daemon_free(run->daemon);
 	if (run->dir[0])
 		rmdir(run->dir);
@@ -286,7 +287,7 @@ static int run_all(struct run *run)
 
 int cmd_run(int argc, char **argv)
 {
-	static struct run run = {.shared = SHARED_INIT};
+	static struct run run = {.shared = SHARED_INIT, .child = {.witness = WITNESS_INIT}};
 	static char name[] = "loophound run";
 	int status;
 
