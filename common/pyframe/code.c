@@ -84,6 +84,26 @@ static int32_t code_line(const struct pyframe *p, const struct mem *mem,
 	return linetable_line(&table);
 }
 
+/* Whether the strings that were read belonged to one code object: it was there before, and is now.
+ * The own thread holds its code objects. */
+static int code_read_again(const struct pyframe *p, const struct mem *mem, uint64_t code_raddr,
+			   const struct code_fields *before)
+{
+	struct code_fields now;
+	int r;
+
+	if (mem->kind == MEM_SELF)
+		return 0;
+	r = code_read(p, mem, code_raddr, &now);
+	if (r < 0)
+		return r;
+	if (now.filename_raddr != before->filename_raddr ||
+	    now.function_raddr != before->function_raddr ||
+	    now.linetable_raddr != before->linetable_raddr || now.first_line != before->first_line)
+		return -EINVAL;
+	return 0;
+}
+
 /**
  * pyframe_describe() - Names and line of one frame
  *
@@ -111,6 +131,9 @@ int pyframe_describe(const struct pyframe *p, const struct mem *mem,
 	text.function_len = (uint16_t)r;
 	text.first_line = code.first_line;
 	text.line = code_line(p, mem, &code, frame->lasti);
+	r = code_read_again(p, mem, frame->code_raddr, &code);
+	if (r < 0)
+		return r;
 	memcpy(ret_text, &text, offsetof(struct pyframe_text, file[text.file_len + 1]));
 	memcpy(ret_text->function, text.function, text.function_len + 1u);
 	return 0;

@@ -121,6 +121,7 @@ static const struct pyframe_layout layout_tables[] = {
 		LAYOUT_AWAIT_3_11,
 		.await_opcodes = {OPCODE_RESUME, OPCODE_RESUME_QUICK_3_11},
 		.gen_state = 75,
+		.frame_is_entry = 68,
 		.runtime_interpreters_head = 40,
 		.interp_next = 0,
 		.interp_threads_head = 16,

@@ -92,6 +92,7 @@ struct pyframe_layout {
 	int8_t gen_created;
 	uint8_t await_opcodes[2]; /* the next instruction is one of these: up to 3.12 */
 	uint32_t gen_state;
+	uint32_t frame_is_entry;   /* 3.11: the frame was entered from C */
 	uint32_t frame_stack;	   /* f_stacktop, f_valuestack, stacktop or stackpointer */
 	uint32_t frame_stackdepth; /* 3.10 */
 	uint32_t frame_localsplus; /* 3.11 on */

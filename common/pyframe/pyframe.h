@@ -90,6 +90,12 @@ int pyframe_walk_stable(const struct pyframe *p, const struct mem *mem, uint64_t
 int pyframe_sample(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		   struct pyframe_trail *trail, struct pyframe_stack *ret_stack);
 
+/* How many of the inner frames of a sampled stack are gone by now. Names that were found since it
+ * was taken are true for the others only: nobody held the code objects of a thread that runs on. */
+int pyframe_confirm(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
+		    struct pyframe_trail *trail, const struct pyframe_stack *stack,
+		    uint32_t *ret_n_gone);
+
 /* Whether the innermost frame of the calling thread is what the interpreter says it is, by
  * PyEval_GetFrame(): its code object and line (0: not compared). MEM_REMOTE, also on the own
  * process: a layout that is wrong is then an error. PYFRAME_E_MISREAD: it is not to be used. */

@@ -19,6 +19,7 @@
  *
  * Nothing here is believed: a trail only says where to read. Belongs to one sampling thread.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "pyframe/trail.h"
@@ -46,45 +47,60 @@ static uint32_t trail_head_bytes(const struct pyframe_trail *trail)
 	return trail->cframe_raddr ? 16 : 8;
 }
 
-/* The bytes of the spans come behind those; spans that find no room are read when they are met. */
+/* The bytes of the spans come behind those, and then the head once more. Spans that find no room
+ * are read when they are met. */
 static void trail_lay_out(struct pyframe_trail *trail)
 {
+	uint32_t max_bytes = PYFRAME_TRAIL_MAX_BYTES - trail_head_bytes(trail);
+
 	trail->n_bytes = trail_head_bytes(trail);
 	for (uint32_t i = 0; i < trail->n_spans; i++) {
-		if (trail->spans[i].n_bytes > PYFRAME_TRAIL_MAX_BYTES - trail->n_bytes) {
+		struct pyframe_span *span = &trail->spans[i];
+
+		if (span->n_bytes > max_bytes - trail->n_bytes) {
 			trail->n_spans = i;
 			return;
 		}
-		trail->spans[i].at = trail->n_bytes;
-		trail->n_bytes += trail->spans[i].n_bytes;
+		span->at = trail->n_bytes;
+		span->used_begin = span->n_bytes;
+		span->used_end = 0;
+		trail->n_bytes += span->n_bytes;
 	}
+}
+
+static size_t trail_add_head(const struct pyframe_trail *trail, const struct pyframe_layout *l,
+			     struct iovec *ranges)
+{
+	ranges[0] = (struct iovec){(void *)(uintptr_t)(trail->tstate_raddr + l->thread_frame), 8};
+	if (!trail->cframe_raddr)
+		return 1;
+	ranges[1] = (struct iovec){(void *)(uintptr_t)(trail->cframe_raddr + l->cframe_frame), 8};
+	return 2;
 }
 
 static int trail_read(struct pyframe_trail *trail, const struct pyframe_layout *l,
 		      const struct mem *mem, uint64_t ret_head[static 2])
 {
 	struct iovec ranges[MEM_MAX_RANGES];
-	uint32_t n_head_bytes = trail_head_bytes(trail);
-	size_t n = 0, n_read;
+	uint32_t n_head_bytes = trail_head_bytes(trail), n_bytes = trail->n_bytes;
+	size_t n = trail_add_head(trail, l, ranges), n_read;
 	int r;
 
-	ranges[n++] = (struct iovec){(void *)(uintptr_t)(trail->tstate_raddr + l->thread_frame), 8};
-	if (n_head_bytes > 8)
-		ranges[n++] = (struct iovec){
-			(void *)(uintptr_t)(trail->cframe_raddr + l->cframe_frame), 8};
+	_Static_assert(PYFRAME_TRAIL_MAX_SPANS + 4 <= MEM_MAX_RANGES, "one call takes all");
 	for (uint32_t i = 0; i < trail->n_spans; i++) {
-		struct pyframe_span *span = &trail->spans[i];
+		const struct pyframe_span *span = &trail->spans[i];
 
 		ranges[n++] = (struct iovec){(void *)(uintptr_t)span->raddr, span->n_bytes};
-		span->used_begin = span->n_bytes;
-		span->used_end = 0;
 	}
+	n += trail_add_head(trail, l, ranges + n);
 	r = mem_read_ranges_remote(mem->pid, ranges, n, trail->bytes, &n_read);
 	if (r < 0)
 		return r;
 	if (n_read < 8)
 		return -EFAULT;
 	memcpy(ret_head, trail->bytes, MIN(n_read, n_head_bytes));
+	trail->is_moved = n_read < n_bytes + n_head_bytes ||
+			  memcmp(trail->bytes, trail->bytes + n_bytes, n_head_bytes) != 0;
 	trail_cut(trail, n_read);
 	/* The frame of another cframe is of no use. */
 	if (n_read < 16 || ret_head[0] != trail->cframe_raddr)
@@ -108,7 +124,7 @@ int trail_begin(struct pyframe_trail *trail, const struct pyframe_layout *l, con
 		trail->cframe_raddr = 0;
 		trail->n_spans = trail->n_codes = 0;
 	}
-	trail->is_changed = false;
+	trail->is_changed = trail->is_extended = false;
 	trail->cursor = 0;
 	trail_lay_out(trail);
 	r = trail_read(trail, l, mem, head);
@@ -164,7 +180,7 @@ uint8_t *trail_extend(struct pyframe_trail *trail, const struct mem *mem, uint64
 		.used_begin = n_bytes,
 	};
 	trail->n_bytes += n_bytes;
-	trail->is_changed = true;
+	trail->is_changed = trail->is_extended = true;
 	return at;
 }
 

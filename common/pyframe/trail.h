@@ -32,8 +32,10 @@ struct pyframe_trail {
 	uint32_t n_spans;
 	uint32_t n_bytes;
 	uint32_t cursor;
-	uint32_t is_changed;
-	uint32_t n_codes; /* of the last stack, known to be code objects */
+	uint8_t is_changed;  /* spans were added or are of no use any more */
+	uint8_t is_extended; /* reads were made after the one call */
+	uint8_t is_moved;    /* the innermost frame was another one at the end of the one call */
+	uint32_t n_codes;    /* of the last stack, known to be code objects */
 	uint64_t codes[PYFRAME_MAX_FRAMES];
 	struct pyframe_span spans[PYFRAME_TRAIL_MAX_SPANS];
 	uint8_t bytes[PYFRAME_TRAIL_MAX_BYTES];

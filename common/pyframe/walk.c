@@ -36,13 +36,25 @@
 #define WALK_WINDOW_BYTES 1024
 /* The smallest page of any machine: what lies in one page is mapped as a whole. */
 #define WALK_PAGE_BYTES 4096
-/* Two equal passes are needed; a thread that gives none in four is not standing still. */
-#define WALK_MAX_PASSES 4
+/*
+ * So many equal passes are needed. A pass over a thread that runs shows once in some hundred a
+ * caller that has returned since its callee was read, and two passes show the same of it once in
+ * some ten thousand; see walk_pass().
+ */
+#define WALK_EQUAL_PASSES 3
+/* A thread that does not give them in these is not standing still. */
+#define WALK_MAX_PASSES 6
 /* A pass that lost its way has said nothing and is made again, but not for ever. */
-#define WALK_MAX_TRIES 8
+#define WALK_MAX_TRIES 10
 
 /* enum _frameowner, Include/internal/pycore_frame.h, 3.11 on. */
 #define WALK_OWNER_GENERATOR 1
+
+enum walk_result {
+	WALK_LOST = 0, /* it ended where no stack ends */
+	WALK_MOVED,    /* it is whole, but another frame was the innermost when it was done */
+	WALK_WHOLE,
+};
 
 struct walk {
 	const struct pyframe *p;
@@ -114,8 +126,20 @@ static const uint8_t *walk_load_frame(struct walk *w, uint64_t frame_raddr)
 	return walk_load_by_window(w, frame_raddr);
 }
 
-void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
-		      struct walk_frame *ret_frame)
+/* From 3.11 on a frame that runs has its stack pointer in a register, and -1 (up to 3.13) or NULL
+ * in memory; _PyFrame_SetStackPointer() and _PyFrame_GetStackPointer(). */
+static bool walk_has_stack(const struct pyframe_layout *l, const uint8_t *bytes)
+{
+	int32_t stacktop;
+
+	if (l->await_kind != AWAIT_STACKTOP)
+		return walk_word(bytes, l->frame_stack) != 0;
+	memcpy(&stacktop, bytes + l->frame_stack, sizeof(stacktop));
+	return stacktop >= 0;
+}
+
+static inline void walk_parse(const struct pyframe_layout *l, const uint8_t *bytes,
+			      struct walk_frame *ret_frame)
 {
 	int32_t lasti;
 
@@ -124,6 +148,8 @@ void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
 		walk_word(bytes, l->frame_executable) & ~(uint64_t)l->executable_mask;
 	ret_frame->owner = l->owner_first_shim ? bytes[l->frame_owner] : 0;
 	ret_frame->state = l->calling_states ? bytes[l->frame_state] : 0;
+	ret_frame->is_entry = l->frame_is_entry && bytes[l->frame_is_entry];
+	ret_frame->is_calling = walk_has_stack(l, bytes);
 	ret_frame->tlbc_index = 0;
 	if (l->frame_tlbc_index)
 		memcpy(&ret_frame->tlbc_index, bytes + l->frame_tlbc_index, 4);
@@ -137,16 +163,12 @@ void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
 
 /* Free-threaded 3.14 on: each thread runs its own copy of the bytecode, listed in the code's
  * _PyCodeArray: a count, then the copies; the first is the one in the code object. */
-static int walk_find_bytecode(const struct pyframe *p, const struct mem *mem,
-			      const struct walk_frame *frame, uint64_t *ret_bytecode_raddr)
+static _cold_ int walk_find_bytecode(const struct pyframe *p, const struct mem *mem,
+				     const struct walk_frame *frame, uint64_t *ret_bytecode_raddr)
 {
 	const struct pyframe_layout *l = &p->layout;
 	uint64_t array_raddr, n_copies;
 
-	if (likely(!frame->tlbc_index)) {
-		*ret_bytecode_raddr = frame->executable_raddr + l->code_bytecode;
-		return 0;
-	}
 	if (mem_read(mem, frame->executable_raddr + l->code_tlbc, &array_raddr, 8) < 0 ||
 	    mem_read(mem, array_raddr, &n_copies, 8) < 0 || frame->tlbc_index >= n_copies)
 		return -EINVAL;
@@ -155,8 +177,8 @@ static int walk_find_bytecode(const struct pyframe *p, const struct mem *mem,
 }
 
 /* Return: 0, or an error where the instruction is not one of this code. */
-int walk_find_lasti(const struct pyframe *p, const struct mem *mem, const struct walk_frame *frame,
-		    uint64_t *ret_lasti)
+static inline int walk_lasti(const struct pyframe *p, const struct mem *mem,
+			     const struct walk_frame *frame, uint64_t *ret_lasti)
 {
 	uint32_t unit = p->layout.lasti_unit;
 	uint64_t bytecode_raddr;
@@ -166,9 +188,12 @@ int walk_find_lasti(const struct pyframe *p, const struct mem *mem, const struct
 	if (unit) {
 		lasti = (int64_t)frame->instr * unit;
 	} else {
-		r = walk_find_bytecode(p, mem, frame, &bytecode_raddr);
-		if (r < 0)
-			return r;
+		bytecode_raddr = frame->executable_raddr + p->layout.code_bytecode;
+		if (unlikely(frame->tlbc_index)) {
+			r = walk_find_bytecode(p, mem, frame, &bytecode_raddr);
+			if (r < 0)
+				return r;
+		}
 		lasti = (int64_t)(frame->instr - bytecode_raddr);
 	}
 	/* A frame that has not begun stands one unit before its code: -1 or -2. */
@@ -176,6 +201,18 @@ int walk_find_lasti(const struct pyframe *p, const struct mem *mem, const struct
 		return -EINVAL;
 	*ret_lasti = lasti < 0 ? PYFRAME_LASTI_NONE : (uint64_t)lasti;
 	return 0;
+}
+
+void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
+		      struct walk_frame *ret_frame)
+{
+	walk_parse(l, bytes, ret_frame);
+}
+
+int walk_find_lasti(const struct pyframe *p, const struct mem *mem, const struct walk_frame *frame,
+		    uint64_t *ret_lasti)
+{
+	return walk_lasti(p, mem, frame, ret_lasti);
 }
 
 /* Return: true when the walk goes on. */
@@ -188,8 +225,7 @@ static bool walk_take_frame(struct walk *w, const struct walk_frame *frame)
 		stack->end = PYFRAME_END_DEPTH;
 		return false;
 	}
-	if (!walk_is_address(addr.code_raddr) ||
-	    walk_find_lasti(w->p, w->mem, frame, &addr.lasti) < 0) {
+	if (!walk_is_address(addr.code_raddr) || walk_lasti(w->p, w->mem, frame, &addr.lasti) < 0) {
 		stack->end = PYFRAME_END_INVALID;
 		return false;
 	}
@@ -264,18 +300,31 @@ static void walk_check_types(const struct pyframe *p, const struct mem *mem,
 }
 
 /*
- * Whether a frame can be where the walk found it. Up to 3.10 frames that are free are linked by
- * f_back too, with their code still in them: a walk that meets a frame while it is freed would
- * go on into that list and see a whole stack of the past. No frame in there executes.
+ * Whether a frame can be where the walk found it, as far as it says itself. Up to 3.10 frames that
+ * are free are linked by f_back too, with their code still in them: a walk that meets a frame while
+ * it is freed would go on into that list and see a whole stack of the past. No frame in there
+ * executes.
  */
-static bool walk_is_plausible(const struct pyframe_layout *l, const struct walk_frame *frame,
-			      bool is_innermost)
+static bool walk_is_plausible(const struct pyframe_layout *l, const struct walk_frame *frame)
 {
 	if (frame->owner > l->owner_last)
 		return false;
-	if (!l->calling_states || is_innermost)
-		return true;
-	return frame->state < 8 && l->calling_states & 1 << frame->state;
+	return !l->calling_states || (frame->state < 8 && l->calling_states & 1 << frame->state);
+}
+
+/*
+ * Whether a frame can be the caller of the one before, entered without C in between. It has put its
+ * stack pointer away then, and takes it up again as soon as the callee has returned: a caller
+ * without one has gone on since the callee was read, and its instruction with it.
+ */
+static bool walk_is_caller(const struct pyframe_layout *l, const struct walk_frame *frame)
+{
+	return l->calling_states || frame->is_calling;
+}
+
+static bool walk_is_shim(const struct pyframe_layout *l, const struct walk_frame *frame)
+{
+	return l->owner_first_shim && frame->owner >= l->owner_first_shim;
 }
 
 /*
@@ -287,10 +336,10 @@ static bool walk_is_plausible(const struct pyframe_layout *l, const struct walk_
 static bool walk_is_root(const struct pyframe_layout *l, const struct walk_frame *frame)
 {
 	if (l->calling_states)
-		return walk_is_plausible(l, frame, false);
+		return walk_is_plausible(l, frame);
 	if (l->owner_last < l->owner_first_shim)
 		return frame->owner != WALK_OWNER_GENERATOR;
-	return frame->owner >= l->owner_first_shim;
+	return walk_is_shim(l, frame);
 }
 
 static void walk_chain(struct walk *w, uint64_t frame_raddr)
@@ -298,6 +347,7 @@ static void walk_chain(struct walk *w, uint64_t frame_raddr)
 	const struct pyframe_layout *l = &w->p->layout;
 	uint64_t mark_raddr = 0;
 	uint32_t next_mark = 1;
+	bool is_self = w->mem->kind == MEM_SELF, is_called_inline = false;
 	struct walk_frame frame;
 	const uint8_t *bytes;
 
@@ -313,9 +363,12 @@ static void walk_chain(struct walk *w, uint64_t frame_raddr)
 			w->stack->end = PYFRAME_END_UNREADABLE;
 			return;
 		}
-		walk_parse_frame(l, bytes, &frame);
-		if (unlikely(!walk_is_plausible(l, &frame, step == 0) ||
-			     frame_raddr == mark_raddr)) {
+		walk_parse(l, bytes, &frame);
+		/* The own thread's frames are what they are: also those a tracer is told of before
+		 * they execute. */
+		if (unlikely((!is_self && !walk_is_plausible(l, &frame)) ||
+			     (!is_self && is_called_inline && !walk_is_caller(l, &frame)) ||
+			     frame.owner > l->owner_last || frame_raddr == mark_raddr)) {
 			w->stack->end = PYFRAME_END_INVALID;
 			return;
 		}
@@ -324,9 +377,9 @@ static void walk_chain(struct walk *w, uint64_t frame_raddr)
 			mark_raddr = frame_raddr;
 			next_mark *= 2;
 		}
-		if (!(l->owner_first_shim && frame.owner >= l->owner_first_shim) &&
-		    !walk_take_frame(w, &frame))
+		if (!walk_is_shim(l, &frame) && !walk_take_frame(w, &frame))
 			return;
+		is_called_inline = !walk_is_shim(l, &frame) && !frame.is_entry;
 		frame_raddr = frame.previous_raddr;
 	}
 }
@@ -346,13 +399,32 @@ static int walk_find_first(const struct pyframe_layout *l, const struct mem *mem
 	return 0;
 }
 
-/* One pass over the chain. The code objects in it have not been looked at yet. ret_is_whole: it
- * ends where the thread's stack ends, or where a stack may end. */
-static int walk_pass(struct walk *w, uint64_t tstate_raddr, bool *ret_is_whole)
+static bool walk_is_moved(const struct walk *w, uint64_t tstate_raddr, uint64_t frame_raddr)
+{
+	uint64_t now_raddr;
+
+	if (w->mem->kind == MEM_SELF)
+		return false;
+	if (w->trail && !w->trail->is_extended)
+		return w->trail->is_moved;
+	return walk_find_first(&w->p->layout, w->mem, tstate_raddr, &now_raddr) < 0 ||
+	       now_raddr != frame_raddr;
+}
+
+/*
+ * One pass over the chain. The code objects in it have not been looked at yet.
+ *
+ * The innermost frame is asked for before the frames are read and once more after. Where it is the
+ * same, the frames most likely did not change in between; a thread that calls and returns ten
+ * million times a second may have come back to the same place all the same, which is why there are
+ * several passes.
+ */
+static int walk_pass(struct walk *w, uint64_t tstate_raddr, enum walk_result *ret_result)
 {
 	const struct pyframe_layout *l = &w->p->layout;
 	struct pyframe_stack *stack = w->stack;
 	uint64_t frame_raddr;
+	bool is_whole;
 	int r;
 
 	if (!walk_is_address(tstate_raddr))
@@ -369,8 +441,11 @@ static int walk_pass(struct walk *w, uint64_t tstate_raddr, bool *ret_is_whole)
 	walk_chain(w, frame_raddr);
 	if (w->trail)
 		trail_end(w->trail);
-	*ret_is_whole = stack->end == PYFRAME_END_DEPTH ||
-			(stack->end == PYFRAME_END_COMPLETE && w->is_rooted);
+	is_whole = stack->end == PYFRAME_END_DEPTH ||
+		   (stack->end == PYFRAME_END_COMPLETE && w->is_rooted);
+	*ret_result = !is_whole					    ? WALK_LOST
+		      : walk_is_moved(w, tstate_raddr, frame_raddr) ? WALK_MOVED
+								    : WALK_WHOLE;
 	return 0;
 }
 
@@ -395,12 +470,12 @@ static void walk_init(struct walk *w, const struct pyframe *p, const struct mem 
 int pyframe_walk(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		 struct pyframe_stack *ret_stack)
 {
+	enum walk_result result;
 	struct walk w;
-	bool is_whole;
 	int r;
 
 	walk_init(&w, p, mem, NULL, ret_stack);
-	r = walk_pass(&w, tstate_raddr, &is_whole);
+	r = walk_pass(&w, tstate_raddr, &result);
 	if (r == 0)
 		walk_check_types(p, mem, NULL, ret_stack);
 	return r;
@@ -421,15 +496,16 @@ static bool walk_is_same(const struct pyframe_stack *a, const struct pyframe_sta
 }
 
 /*
- * Keep of *stack the outer frames that older has too. The innermost of those that have only the
- * code in common is kept with them: everything it was called from stood still, so it is the frame
+ * How many of the outer frames two stacks have in common. The innermost of those that have only
+ * the code in common counts as well: everything it was called from stood still, so it is the frame
  * that runs, and only what it calls comes and goes.
  */
-static void walk_keep_common(const struct pyframe_stack *older, struct pyframe_stack *stack)
+static uint32_t walk_count_common(const struct pyframe_stack *one,
+				  const struct pyframe_stack *other)
 {
-	uint32_t n_max = MIN(older->n_frames, stack->n_frames), n = 0;
-	const struct pyframe_addr *a = older->frames + older->n_frames;
-	const struct pyframe_addr *b = stack->frames + stack->n_frames;
+	uint32_t n_max = MIN(one->n_frames, other->n_frames), n = 0;
+	const struct pyframe_addr *a = one->frames + one->n_frames;
+	const struct pyframe_addr *b = other->frames + other->n_frames;
 
 	while (n < n_max && a[-1].code_raddr == b[-1].code_raddr && a[-1].lasti == b[-1].lasti) {
 		n++;
@@ -438,43 +514,86 @@ static void walk_keep_common(const struct pyframe_stack *older, struct pyframe_s
 	}
 	if (n < n_max && a[-1].code_raddr == b[-1].code_raddr)
 		n++;
+	return n;
+}
+
+/* Keep the n outermost frames. */
+static void walk_keep_outer(struct pyframe_stack *stack, uint32_t n)
+{
 	memmove(stack->frames, stack->frames + stack->n_frames - n, n * sizeof(stack->frames[0]));
 	stack->n_frames = n;
 	stack->end = PYFRAME_END_TORN;
 }
 
-/* Passes until two are equal. A pass is compared with the last whole one before it, since one that
- * lost its way has no outer part to compare. */
+/* What the passes so far have shown. */
+struct walk_history {
+	struct pyframe_stack older; /* the pass before */
+	enum walk_result result;    /* of it */
+	int n_equal;		    /* whole and equal, up to it */
+	uint32_t n_common;	    /* frames from the outermost in it and the one before it */
+};
+
+/* Take the pass in *stack into account. Return: how many outer frames three passes agree on. */
+static uint32_t walk_compare(struct walk_history *history, const struct pyframe_stack *stack,
+			     enum walk_result result)
+{
+	uint32_t n_common = 0, n_agreed;
+
+	/* From a stack cut for its depth on, the outermost are others each time. */
+	if (history->result != WALK_LOST && result != WALK_LOST &&
+	    history->older.end == PYFRAME_END_COMPLETE && stack->end == PYFRAME_END_COMPLETE)
+		n_common = walk_count_common(&history->older, stack);
+	if (result == WALK_WHOLE && history->result == WALK_WHOLE &&
+	    walk_is_same(&history->older, stack))
+		history->n_equal++;
+	else
+		history->n_equal = result == WALK_WHOLE;
+	n_agreed = MIN(n_common, history->n_common);
+	history->n_common = n_common;
+	return n_agreed;
+}
+
+static void walk_remember(struct walk_history *history, const struct pyframe_stack *stack,
+			  enum walk_result result)
+{
+	memcpy(&history->older, stack, offsetof(struct pyframe_stack, frames[stack->n_frames]));
+	history->result = result;
+}
+
+/*
+ * Passes until some are equal. Without that, the outer frames are kept that the last three have in
+ * common, if none of the three lost its way.
+ */
 static int walk_until_equal(struct walk *w, uint64_t tstate_raddr)
 {
-	struct pyframe_stack older, *stack = w->stack;
-	bool is_whole, is_older_whole = false;
-	int r, n_passes;
+	struct walk_history history;
+	struct pyframe_stack *stack = w->stack;
+	enum walk_result result;
+	uint32_t n_agreed;
+	bool is_still;
+	int r, n_passes = 0;
 
-	r = walk_pass(w, tstate_raddr, &is_whole);
-	if (r < 0)
-		return r;
-	n_passes = is_whole;
-	for (int tries = 1; tries < WALK_MAX_TRIES && n_passes < WALK_MAX_PASSES; tries++) {
-		if (is_whole || !is_older_whole) {
-			memcpy(&older, stack,
-			       offsetof(struct pyframe_stack, frames[stack->n_frames]));
-			is_older_whole = is_whole;
-		}
-		r = walk_pass(w, tstate_raddr, &is_whole);
+	history.older.n_frames = 0;
+	history.older.end = PYFRAME_END_COMPLETE;
+	history.result = WALK_LOST;
+	history.n_equal = 0;
+	history.n_common = 0;
+	for (int tries = 1;; tries++) {
+		r = walk_pass(w, tstate_raddr, &result);
 		if (r < 0)
 			return r;
-		n_passes += is_whole;
-		if (is_whole && walk_is_same(&older, stack))
+		n_passes += result != WALK_LOST;
+		is_still = tries > 1 && walk_is_same(&history.older, stack);
+		n_agreed = walk_compare(&history, stack, result);
+		if (history.n_equal == WALK_EQUAL_PASSES)
 			return 0;
+		if (tries == WALK_MAX_TRIES || n_passes == WALK_MAX_PASSES)
+			break;
+		walk_remember(&history, stack, result);
 	}
 	/* Never whole and yet the same: it does stand still, and this is what there is. */
-	if (!n_passes && walk_is_same(&older, stack))
-		return 0;
-	if (!is_older_whole || !is_whole || older.end != stack->end ||
-	    older.end != PYFRAME_END_COMPLETE)
-		stack->n_frames = 0;
-	walk_keep_common(&older, stack);
+	if (n_passes || !is_still)
+		walk_keep_outer(stack, n_agreed);
 	return 0;
 }
 
@@ -528,4 +647,37 @@ int pyframe_sample(const struct pyframe *p, const struct mem *mem, uint64_t tsta
 
 	walk_init(&w, p, mem, mem->kind == MEM_SELF ? NULL : trail, ret_stack);
 	return walk_stable(&w, tstate_raddr);
+}
+
+/**
+ * pyframe_confirm() - Whether a stack still stands, after its frames were described
+ *
+ * The innermost frame that is left may have gone on to another line; its names are right.
+ *
+ * Return: 0, or -errno. All are gone when the thread cannot be followed.
+ */
+int pyframe_confirm(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
+		    struct pyframe_trail *trail, const struct pyframe_stack *stack,
+		    uint32_t *ret_n_gone)
+{
+	enum walk_result result = WALK_LOST;
+	struct pyframe_stack now;
+	struct walk w;
+	int r;
+
+	walk_init(&w, p, mem, mem->kind == MEM_SELF ? NULL : trail, &now);
+	for (int tries = 0; result == WALK_LOST && tries < WALK_MAX_PASSES; tries++) {
+		r = walk_pass(&w, tstate_raddr, &result);
+		if (r < 0)
+			return r;
+		/* A stack that could not be followed to its end is compared with the same. */
+		if (now.n_frames == stack->n_frames && now.end == stack->end)
+			break;
+	}
+	/* From a stack cut for its depth on, the outermost are others each time. */
+	if (stack->end == PYFRAME_END_DEPTH || now.end == PYFRAME_END_DEPTH)
+		*ret_n_gone = walk_is_same(stack, &now) ? 0 : stack->n_frames;
+	else
+		*ret_n_gone = stack->n_frames - walk_count_common(stack, &now);
+	return 0;
 }

@@ -2,6 +2,7 @@
 /* Walk: one frame, taken apart */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pyframe/pyframe.h"
@@ -13,6 +14,8 @@ struct walk_frame {
 	uint32_t tlbc_index;
 	uint8_t owner;
 	uint8_t state;
+	bool is_calling; /* 3.11 on: its stack is stored, as it is while it waits for a callee */
+	bool is_entry;	 /* 3.11: it was entered from C */
 };
 
 /* bytes: frame_span_bytes from the frame's start. */

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,6 +53,41 @@ _export_ int probe_task(const struct probe_request *request, uint64_t raddr, int
 _export_ int probe_follow(const struct probe_request *request, uint64_t coro_raddr,
 			  struct task_chain *ret_chain);
 _export_ int probe_check(const struct probe_request *request, uint64_t code_raddr, int32_t line);
+#define ADVERSARY_MAX_CODES 64
+#define ADVERSARY_MAX_PAIRS 4096
+#define N_ENDS		    (PYFRAME_END_TORN + 1)
+
+/* Many samples of a thread that never stands still; the same struct stands in run.py. */
+struct probe_adversary {
+	/* What can be on its stack, outermost first: n_outer that always are, then a chain of
+	 * functions of which each is called by the one before only. */
+	uint64_t codes[ADVERSARY_MAX_CODES];
+	uint32_t n_codes;
+	uint32_t n_outer;
+	uint32_t n_samples;
+	uint32_t n_pairs;
+	uint64_t n_ends[N_ENDS];
+	uint64_t n_errors;
+	uint64_t n_wrong;
+	uint64_t n_frames;
+	struct pyframe_stack wrong;			/* the first of them */
+	struct pyframe_addr pairs[ADVERSARY_MAX_PAIRS]; /* calling frames, each once */
+	uint64_t n_seen[ADVERSARY_MAX_PAIRS];		/* and how often */
+};
+
+struct probe_freed {
+	uint32_t n_samples;
+	uint32_t padding;
+	uint64_t n_frames;
+	uint64_t n_gone;
+	uint64_t n_named;
+	uint64_t n_wrong;
+	struct pyframe_text wrong;
+};
+
+_export_ int probe_adversary(const struct probe_request *request,
+			     struct probe_adversary *adversary);
+_export_ int probe_freed(const struct probe_request *request, struct probe_freed *freed);
 _export_ int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_stack,
 			uint64_t *ret_ns);
 _export_ int probe_describe(const struct probe_request *request, const struct pyframe_addr *frame,
@@ -356,6 +392,133 @@ int probe_check(const struct probe_request *request, uint64_t code_raddr, int32_
 	if (r == 0)
 		r = probe_find(request, &p, &tstate_raddr);
 	return r ? r : pyframe_check(&p, &mem, tstate_raddr, code_raddr, line);
+}
+
+/* Return: the place of a code object in the only order there is, or -1. */
+static int adversary_place(const struct probe_adversary *a, uint64_t code_raddr)
+{
+	for (uint32_t i = 0; i < a->n_codes; i++)
+		if (a->codes[i] == code_raddr)
+			return (int)i;
+	return -1;
+}
+
+static bool adversary_is_right(const struct probe_adversary *a, const struct pyframe_stack *stack)
+{
+	bool is_from_outside = stack->end == PYFRAME_END_COMPLETE || stack->end == PYFRAME_END_TORN;
+	int expected = -1;
+
+	if (stack->end == PYFRAME_END_COMPLETE && stack->n_frames < a->n_outer)
+		return false;
+	for (uint32_t i = 0; i < stack->n_frames; i++) {
+		int place = adversary_place(a, stack->frames[i].code_raddr);
+
+		if (place < 0 || (expected >= 0 && place != expected))
+			return false;
+		expected = place - 1;
+		/* Nothing outside the outermost. */
+		if (place == 0 && i + 1 < stack->n_frames)
+			return false;
+	}
+	return !is_from_outside || !stack->n_frames || expected == -1;
+}
+
+static void adversary_keep_pair(struct probe_adversary *a, const struct pyframe_addr *addr)
+{
+	uint32_t i = 0;
+
+	while (i < a->n_pairs &&
+	       (a->pairs[i].code_raddr != addr->code_raddr || a->pairs[i].lasti != addr->lasti))
+		i++;
+	if (i == ADVERSARY_MAX_PAIRS)
+		return;
+	if (i == a->n_pairs)
+		a->pairs[a->n_pairs++] = *addr;
+	a->n_seen[i]++;
+}
+
+static void adversary_take(struct probe_adversary *a, const struct pyframe_stack *stack)
+{
+	a->n_ends[stack->end]++;
+	a->n_frames += stack->n_frames;
+	if (!adversary_is_right(a, stack)) {
+		if (!a->n_wrong)
+			a->wrong = *stack;
+		a->n_wrong++;
+	}
+	for (uint32_t i = 1; i < stack->n_frames; i++)
+		adversary_keep_pair(a, &stack->frames[i]);
+}
+
+int probe_adversary(const struct probe_request *request, struct probe_adversary *adversary)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	struct pyframe_stack stack;
+	uint64_t tstate_raddr;
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r == 0)
+		r = probe_find(request, &p, &tstate_raddr);
+	for (uint32_t i = 0; r == 0 && i < adversary->n_samples; i++) {
+		/* With a trail from before, and as if for the first time. */
+		int how = i % 4 ? PROBE_SAMPLE : PROBE_STABLE;
+
+		if (probe_walk_once(&p, &mem, how, tstate_raddr, &stack) == 0)
+			adversary_take(adversary, &stack);
+		else
+			adversary->n_errors++;
+	}
+	return r;
+}
+
+/* What of a sample still stands after it was named: "/made/NAME" must hold the function NAME. */
+static bool freed_is_right(const struct pyframe_text *text, uint64_t *n_named)
+{
+	static const char made[] = "/made/";
+
+	/* Freed when it was looked at, and another one stands there now that looks the same. */
+	if (!text->file_len)
+		return true;
+	if (strncmp(text->file, made, strlen(made)) != 0 || text->function[0] == '<')
+		return true;
+	++*n_named;
+	return !strcmp(text->file + strlen(made), text->function);
+}
+
+/* Samples of a thread that makes code and drops it. */
+int probe_freed(const struct probe_request *request, struct probe_freed *freed)
+{
+	static struct pyframe_text texts[PYFRAME_MAX_FRAMES];
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	struct pyframe_stack stack;
+	uint64_t tstate_raddr;
+	uint32_t n_gone;
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r == 0)
+		r = probe_find(request, &p, &tstate_raddr);
+	for (uint32_t k = 0; r == 0 && k < freed->n_samples; k++) {
+		r = pyframe_sample(&p, &mem, tstate_raddr, &trail, &stack);
+		for (uint32_t i = 0; i < stack.n_frames; i++)
+			if (pyframe_describe(&p, &mem, &stack.frames[i], &texts[i]) < 0)
+				texts[i].file_len = 0;
+		if (r == 0)
+			r = pyframe_confirm(&p, &mem, tstate_raddr, &trail, &stack, &n_gone);
+		freed->n_gone += n_gone;
+		freed->n_frames += stack.n_frames;
+		for (uint32_t i = n_gone; r == 0 && i < stack.n_frames; i++) {
+			if (freed_is_right(&texts[i], &freed->n_named))
+				continue;
+			if (!freed->n_wrong)
+				freed->wrong = texts[i];
+			freed->n_wrong++;
+		}
+	}
+	return r;
 }
 
 /* So that run.py notices when its structs are no longer these. */

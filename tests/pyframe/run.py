@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """pyframe against the interpreter's own answer, under the interpreter that runs this file.
 
-    pythonX.Y run.py PROBE.so [--bench]
+    pythonX.Y run.py PROBE.so [--bench] [--only=PART_OF_A_NAME]
 
 Every check compares file, function and line of every frame as pyframe reads them from memory with
 what sys._getframe() or sys._current_frames() says at the same moment. Prints one line per failure
 and "N passed, N failed, N skipped"; exits 0 when nothing failed, 77 when nothing could be checked.
---bench adds figures and samples a running thread more often. Runs on 3.8, so nothing newer here.
+--bench adds figures and samples a running thread more often; LOOPHOUND_TEST_LONG=1 takes a million
+samples where a thread never stands still. Runs on 3.8, so nothing newer here.
 """
 
 import asyncio
@@ -103,6 +104,38 @@ class Task(ctypes.Structure):
         ("awaiters", ctypes.c_uint64 * MAX_AWAITERS),
         ("name", ctypes.c_char * MAX_TASK_NAME),
         ("chain", Chain),
+    ]
+
+
+MAX_CODES, MAX_PAIRS = 64, 4096
+
+
+class Adversary(ctypes.Structure):
+    _fields_ = [
+        ("codes", ctypes.c_uint64 * MAX_CODES),
+        ("n_codes", ctypes.c_uint32),
+        ("n_outer", ctypes.c_uint32),
+        ("n_samples", ctypes.c_uint32),
+        ("n_pairs", ctypes.c_uint32),
+        ("n_ends", ctypes.c_uint64 * len(END_NAMES)),
+        ("n_errors", ctypes.c_uint64),
+        ("n_wrong", ctypes.c_uint64),
+        ("n_frames", ctypes.c_uint64),
+        ("wrong", Stack),
+        ("pairs", Addr * MAX_PAIRS),
+        ("n_seen", ctypes.c_uint64 * MAX_PAIRS),
+    ]
+
+
+class Freed(ctypes.Structure):
+    _fields_ = [
+        ("n_samples", ctypes.c_uint32),
+        ("padding", ctypes.c_uint32),
+        ("n_frames", ctypes.c_uint64),
+        ("n_gone", ctypes.c_uint64),
+        ("n_named", ctypes.c_uint64),
+        ("n_wrong", ctypes.c_uint64),
+        ("wrong", Text),
     ]
 
 
@@ -1067,6 +1100,110 @@ def check_thread_running():
               "depths", dict(sorted(depth.items())))
 
 
+N_LEVELS = 16
+LONG = os.environ.get("LOOPHOUND_TEST_LONG") == "1"
+
+
+def make_levels(with_generators):
+    """Functions of which each calls the next only, as often and as deep as a number says."""
+    lines = []
+    for k in range(N_LEVELS):
+        is_generator = with_generators and k % 5 == 3
+        is_next_generator = with_generators and (k + 1) % 5 == 3
+        call = "level_%d(x%s)" % (k + 1, ", 1" * ((k + 1) % 4))
+        if is_next_generator:
+            call = "sum(%s) & 0x7fffffff" % call
+        lines.append("def level_%d(x%s):" % (k, "".join(", a%d=0" % i for i in range(k % 4))))
+        lines.extend(" b%d = x" % i for i in range(k * 7 % 11))
+        lines.append(" x = (x * 1103515245 + 12345) & 0x7fffffff")
+        if k + 1 < N_LEVELS:
+            lines.append(" if x & 0x7000 > 0x1000: x = " + call)
+            lines.append(" if x & 0xc00: x ^= " + call)
+        lines.append(" yield x" if is_generator else " return x")
+    scope = {}
+    exec(compile("\n".join(lines), "<levels>", "exec"), scope)
+    return lines, [scope["level_%d" % k] for k in range(N_LEVELS)]
+
+
+def adversary(with_generators):
+    def drives(other):
+        x, first = 1, levels[0]
+        other.ready.set()
+        while not other.is_over:
+            x = first(x)
+
+    lines, levels = make_levels(with_generators)
+    a = Adversary(n_samples=1000000 if LONG else 20000)
+    with Other(drives) as other:
+        frame, outer = sys._current_frames()[other.thread.ident], []
+        while frame is not None:
+            outer.insert(0, frame.f_code)
+            frame = frame.f_back
+        outer = outer[: outer.index(drives.__code__) + 1]
+        codes = list(map(id, outer + [level.__code__ for level in levels]))
+        a.codes[: len(codes)], a.n_codes, a.n_outer = codes, len(codes), len(outer)
+        request = probe.request(other.thread.ident)
+        begin = time.monotonic()
+        r = probe.releasing.probe_adversary(ctypes.byref(request), ctypes.byref(a))
+        spent = time.monotonic() - begin
+        assert r == 0, r
+    if LONG or "--bench" in sys.argv:
+        print("  adversary%s: %d samples in %.0f s, %s, errors %d, wrong %d, %.1f frames" % (
+            " with generators" * with_generators, a.n_samples, spent,
+            ", ".join("%s %d" % x for x in zip(END_NAMES, a.n_ends)), a.n_errors, a.n_wrong,
+            a.n_frames / max(1, a.n_samples)))
+    wrong = [a.wrong.frames[i].code_raddr for i in range(a.wrong.n_frames)]
+    assert not a.n_wrong, (a.n_wrong, END_NAMES[a.wrong.end], [
+        codes.index(raddr) if raddr in codes else hex(raddr) for raddr in wrong])
+    assert a.n_ends[END_COMPLETE] > a.n_samples // 100, list(a.n_ends)
+    # A frame that called another stands at one of its calls.
+    wrong = []
+    for pair, n_seen in zip(a.pairs[: a.n_pairs], a.n_seen):
+        path, function, line = probe.describe(probe.request(), pair)
+        if path == "<levels>":
+            called = "level_%d(" % (int(function.split("_")[1]) + 1)
+            if called not in lines[line - 1]:
+                wrong.append((function, lines[line - 1], n_seen))
+    assert 0 < a.n_pairs < MAX_PAIRS
+    assert not wrong, (sum(n for _, _, n in wrong), wrong)
+
+
+def check_adversary():
+    adversary(False)
+
+
+def check_adversary_generators():
+    adversary(True)
+
+
+def check_adversary_freed():
+    """Code made, run and dropped all the time, at the same addresses: names belong together."""
+    def makes(other):
+        n, scope = 0, {"spin": spin}
+        other.ready.set()
+        while not other.is_over:
+            n += 1
+            name = "f_%d" % n
+            code = compile("def %s(n):\n spin(n)\n%s(%d)" % (name, name, n % 500), "/made/" + name, "exec")
+            exec(code, scope)
+            del scope[name]
+
+    def spin(n):
+        while n:
+            n -= 1
+
+    freed = Freed(n_samples=100000 if LONG else 5000)
+    with Other(makes) as other:
+        request = probe.request(other.thread.ident)
+        r = probe.releasing.probe_freed(ctypes.byref(request), ctypes.byref(freed))
+        assert r == 0, r
+    if LONG or "--bench" in sys.argv:
+        print("  freed code: %d samples, %d of %d frames gone when named, %d of such code named, wrong %d"
+              % (freed.n_samples, freed.n_gone, freed.n_frames, freed.n_named, freed.n_wrong))
+    assert not freed.n_wrong, (freed.n_wrong, freed.wrong.file, freed.wrong.function)
+    assert freed.n_frames and (freed.n_named or not LONG)
+
+
 def check_self():
     """The reader's answer against the interpreter's, right and wrong."""
     def answer(request, code, line):
@@ -1215,7 +1352,9 @@ def main():
         return 2
     probe = Probe(os.path.abspath(arguments[0]))
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    checks = [(n, f) for n, f in sorted(globals().items()) if n.startswith("check_")]
+    only = [a[len("--only="):] for a in sys.argv[1:] if a.startswith("--only=")]
+    checks = [(n, f) for n, f in sorted(globals().items())
+              if n.startswith("check_") and (not only or any(o in n for o in only))]
     for name, check in checks:
         try:
             check()
