@@ -13,7 +13,7 @@
 #include "emit.h"
 #include "intern.h"
 #include "py/gil.h"
-#include "watchdog.h"
+#include "scheduling.h"
 #include "wire/ring.h"
 
 /* Reserve and fill in the header; NULL and a counted loss when the ring is full. */
@@ -165,7 +165,7 @@ _hidden_ void emit_short_calls(struct loop *loop)
 _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 			    const struct callee *callee)
 {
-	struct scheduling scheduling = watchdog_scheduling(loop, now - span, now);
+	struct scheduling scheduling = scheduling_between(loop, now - span, now);
 	struct record_callback *record = record_new(sizeof(*record), RECORD_CALLBACK, 0);
 
 	if (!record)
@@ -191,7 +191,7 @@ _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 /* A turn past its limit has ended at now. */
 _hidden_ void emit_turn(struct loop *loop, uint64_t now, uint64_t span)
 {
-	struct scheduling scheduling = watchdog_scheduling(loop, now - span, now);
+	struct scheduling scheduling = scheduling_between(loop, now - span, now);
 	struct record_turn *record = record_new(sizeof(*record), RECORD_TURN, 0);
 
 	if (!record)

@@ -90,11 +90,17 @@ static void on_fork_signal(int number)
 	forked = fork() ? 1 : 2;
 }
 
-EXPORT void fork_on_signal(void)
+/* The signal comes from the kernel: a thread of Python's would hold the GIL while it sends one. */
+EXPORT int fork_on_signal(long delay_ms)
 {
 	struct sigaction action = {.sa_handler = on_fork_signal, .sa_flags = SA_RESTART};
+	struct itimerspec delay = {.it_value = {.tv_nsec = delay_ms * 1000000}};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	timer_t timer;
 
-	sigaction(SIGUSR1, &action, NULL);
+	if (sigaction(SIGUSR1, &action, NULL) || timer_create(CLOCK_MONOTONIC, &event, &timer))
+		return -1;
+	return timer_settime(timer, 0, &delay, NULL);
 }
 
 EXPORT int fork_side(void)

@@ -7,6 +7,6 @@
 void environment_churn(void);
 void environment_rest(void);
 void fork_storm(int n_threads, long count);
-void fork_on_signal(void);
+int fork_on_signal(long delay_ms);
 int fork_side(void);
 int sleep_on_small_stack(size_t size_bytes);

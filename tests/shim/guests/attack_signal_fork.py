@@ -3,23 +3,13 @@
 import asyncio
 import ctypes
 import os
-import signal
 import sys
-import threading
-import time
 
 library = ctypes.CDLL(sys.argv[1])
-library.fork_on_signal()
-main_id = threading.get_ident()
-
-
-def kick():
-    time.sleep(0.2)
-    signal.pthread_kill(main_id, signal.SIGUSR1)
 
 
 async def main():
-    threading.Thread(target=kick, daemon=True).start()
+    library.fork_on_signal(ctypes.c_long(200))
     await asyncio.sleep(0.5)
     if library.fork_side() == 2:
         os._exit(5)
