@@ -495,6 +495,18 @@ static bool walk_is_same(const struct pyframe_stack *a, const struct pyframe_sta
 	       memcmp(&a->frames[1], &b->frames[1], (a->n_frames - 1) * sizeof(a->frames[0])) == 0;
 }
 
+/* Whether the inner frames of now are those of a stack that was cut. */
+static bool walk_is_begin(const struct pyframe_stack *stack, const struct pyframe_stack *now)
+{
+	if (now->n_frames < stack->n_frames)
+		return false;
+	for (uint32_t i = 0; i < stack->n_frames; i++)
+		if (stack->frames[i].code_raddr != now->frames[i].code_raddr ||
+		    (i && stack->frames[i].lasti != now->frames[i].lasti))
+			return false;
+	return true;
+}
+
 /*
  * How many of the outer frames two stacks have in common. The innermost of those that have only
  * the code in common counts as well: everything it was called from stood still, so it is the frame
@@ -660,6 +672,8 @@ int pyframe_confirm(const struct pyframe *p, const struct mem *mem, uint64_t tst
 		    struct pyframe_trail *trail, const struct pyframe_stack *stack,
 		    uint32_t *ret_n_gone)
 {
+	/* Its outermost frame is the thread's: then two stacks are compared from there. */
+	bool is_anchored = stack->end == PYFRAME_END_COMPLETE || stack->end == PYFRAME_END_TORN;
 	enum walk_result result = WALK_LOST;
 	struct pyframe_stack now;
 	struct walk w;
@@ -670,14 +684,15 @@ int pyframe_confirm(const struct pyframe *p, const struct mem *mem, uint64_t tst
 		r = walk_pass(&w, tstate_raddr, &result);
 		if (r < 0)
 			return r;
-		/* A stack that could not be followed to its end is compared with the same. */
-		if (now.n_frames == stack->n_frames && now.end == stack->end)
+		/* One that could not be followed to its end before is not followed there now. */
+		if (!is_anchored)
 			break;
 	}
-	/* From a stack cut for its depth on, the outermost are others each time. */
-	if (stack->end == PYFRAME_END_DEPTH || now.end == PYFRAME_END_DEPTH)
-		*ret_n_gone = walk_is_same(stack, &now) ? 0 : stack->n_frames;
-	else
+	if (!is_anchored)
+		*ret_n_gone = walk_is_begin(stack, &now) ? 0 : stack->n_frames;
+	else if (now.end == PYFRAME_END_COMPLETE)
 		*ret_n_gone = stack->n_frames - walk_count_common(stack, &now);
+	else
+		*ret_n_gone = stack->n_frames;
 	return 0;
 }
