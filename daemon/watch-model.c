@@ -97,6 +97,18 @@ int watch_process(const struct watch *watch, const char *service, struct process
 	return 0;
 }
 
+/* Ticks that a loop has slept in the poll it is in now, which slot.idle gets when it returns. */
+static uint64_t slot_sleeps_for(const struct watch *watch, const struct slot *slot)
+{
+	uint64_t since = atomic_load_explicit(&slot->idle_since, memory_order_relaxed), now;
+
+	if (!watch->is_mapped || !since ||
+	    atomic_load_explicit(&slot->turn_start, memory_order_acquire))
+		return 0;
+	now = clock_ticks(watch->region.header->clock_kind);
+	return now > since ? now - since : 0;
+}
+
 static int loop_init(const struct watch *watch, const struct slot *slot, struct loop *loop)
 {
 	struct clock_scale scale = watch_scale(watch);
@@ -113,7 +125,8 @@ static int loop_init(const struct watch *watch, const struct slot *slot, struct 
 	loop->callbacks = atomic_load_explicit(&slot->callback_seq, memory_order_relaxed);
 	loop->busy_ns = clock_span_ns(&scale, slot->turn.sum);
 	loop->idle_ns =
-		clock_span_ns(&scale, atomic_load_explicit(&slot->idle, memory_order_relaxed));
+		clock_span_ns(&scale, atomic_load_explicit(&slot->idle, memory_order_relaxed) +
+					      slot_sleeps_for(watch, slot));
 	r = figure_init(&loop->turn, &slot->turn, &scale);
 	if (!r)
 		r = figure_init(&loop->callback, &slot->callback, &scale);

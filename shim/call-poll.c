@@ -6,6 +6,8 @@
  * other epoll wait, poll or select inside an open turn is a call like any other: a synchronous
  * client with a selector of its own does not end the turn. With a timeout of nought nothing waits.
  */
+#include <errno.h>
+
 #include "call.h"
 
 static void count_other_poll(void)
@@ -72,11 +74,26 @@ _export_ int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n_max,
 			  (epoll_fd, events, n_max, timeout, mask));
 }
 
+/*
+ * poll and ppoll: the first descriptor stands for all. It is looked at after the call has not
+ * failed, since before that fds may point anywhere.
+ */
+#define POLL_CALL(symbol, fds, n_fds, args)                                                     \
+	({                                                                                      \
+		struct loop *_loop = call_enter(HOOK_##symbol, -1);                             \
+		int _n = REAL(symbol) args;                                                     \
+                                                                                                \
+		if (unlikely(_loop) && call_is_ours(_loop))                                     \
+			call_leave(_loop, HOOK_##symbol, _n >= 0 && (n_fds) ? (fds)[0].fd : -1, \
+				   false, _n < 0 ? errno : 0);                                  \
+		_n;                                                                             \
+	})
+
 _export_ int poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms)
 {
 	if (!timeout_ms)
 		return REAL(poll)(fds, n_fds, timeout_ms);
-	return CALL(poll, -1, false, (fds, n_fds, timeout_ms));
+	return POLL_CALL(poll, fds, n_fds, (fds, n_fds, timeout_ms));
 }
 
 _export_ int ppoll(struct pollfd *fds, nfds_t n_fds, const struct timespec *timeout,
@@ -84,7 +101,7 @@ _export_ int ppoll(struct pollfd *fds, nfds_t n_fds, const struct timespec *time
 {
 	if (span_is_nought(timeout))
 		return REAL(ppoll)(fds, n_fds, timeout, mask);
-	return CALL(ppoll, -1, false, (fds, n_fds, timeout, mask));
+	return POLL_CALL(ppoll, fds, n_fds, (fds, n_fds, timeout, mask));
 }
 
 _export_ int select(int n_fds, fd_set *readable, fd_set *writable, fd_set *exceptional,

@@ -2,6 +2,8 @@
 /* Call: a hooked call made while a turn is open, timed */
 #pragma once
 
+#include <errno.h>
+
 #include "loop.h"
 
 void call_slow(struct loop *loop, enum hook hook, int fd, bool is_waiting_fd, uint64_t now,
@@ -43,15 +45,20 @@ static inline void call_leave(struct loop *loop, enum hook hook, int fd, bool is
 	loop->is_in_call = false;
 }
 
+/* A signal handler may have forked during the call: in the child there is no loop. */
+static inline bool call_is_ours(const struct loop *loop)
+{
+	return likely(thread_loop == loop && loop->is_in_call);
+}
+
 /* The body of a wrapper: the real call, timed when it holds a loop. */
-#define CALL(symbol, fd, is_waiting_fd, args)                                                    \
-	({                                                                                       \
-		struct loop *_loop = call_enter(HOOK_##symbol, fd);                              \
-		__typeof__(symbol args) _result = REAL(symbol) args;                             \
-                                                                                                 \
-		/* A signal handler may have forked meanwhile: in the child there is no loop. */ \
-		if (unlikely(_loop) && thread_loop == _loop && _loop->is_in_call)                \
-			call_leave(_loop, HOOK_##symbol, fd, is_waiting_fd,                      \
-				   (int)_result == -1 ? errno : 0);                              \
-		_result;                                                                         \
+#define CALL(symbol, fd, is_waiting_fd, args)                               \
+	({                                                                  \
+		struct loop *_loop = call_enter(HOOK_##symbol, fd);         \
+		__typeof__(symbol args) _result = REAL(symbol) args;        \
+                                                                            \
+		if (unlikely(_loop) && call_is_ours(_loop))                 \
+			call_leave(_loop, HOOK_##symbol, fd, is_waiting_fd, \
+				   (int)_result == -1 ? errno : 0);         \
+		_result;                                                    \
 	})

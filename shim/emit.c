@@ -14,6 +14,7 @@
 #include "intern.h"
 #include "py/gil.h"
 #include "scheduling.h"
+#include "target.h"
 #include "wire/ring.h"
 
 /* Reserve and fill in the header; NULL and a counted loss when the ring is full. */
@@ -111,8 +112,8 @@ _hidden_ void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t star
 			int error)
 {
 	struct stack_buf stack;
+	uint32_t target_str = target_of_fd(fd), size_bytes;
 	struct record_call *record;
-	uint32_t size_bytes;
 
 	emit_own_stack(loop->tstate_raddr, &stack);
 	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
@@ -127,7 +128,7 @@ _hidden_ void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t star
 	record->span = span;
 	record->n_calls = 1;
 	record->fd = fd;
-	record->target_str = ARENA_NONE;
+	record->target_str = target_str;
 	record->error = error;
 	record->stack = stack.stack;
 	memcpy(record + 1, stack.frames, frames_bytes(&stack.stack));

@@ -41,6 +41,7 @@ static void loop_leave(struct loop *loop)
 {
 	atomic_store_explicit(&loop->tstate_raddr, 0, memory_order_release);
 	atomic_store_explicit(&loop->slot->turn_start, 0, memory_order_release);
+	atomic_store_explicit(&loop->slot->idle_since, 0, memory_order_relaxed);
 	loop->is_open = false;
 	loop->epoll_key = 0;
 	loop->tid = 0;
@@ -171,6 +172,7 @@ _hidden_ struct loop *loop_start(enum framework framework, int epoll_fd, uint64_
 	if (has_thread_end_key)
 		pthread_setspecific(thread_end_key, loop);
 	loop_describe(loop, epoll_fd);
+	watch_refine_clock();
 	atomic_store_explicit(&loop->tstate_raddr, tstate_raddr, memory_order_release);
 	loop->epoll_key = epoll_fd ^ LOOP_EPOLL_KEY;
 	loop->carry = 0;
@@ -187,6 +189,7 @@ _hidden_ void loop_stop(void)
 	if (!loop)
 		return;
 	loop_turn_end(loop);
+	atomic_store_explicit(&loop->slot->idle_since, 0, memory_order_relaxed);
 	loop->epoll_key = 0;
 	thread_loop = NULL;
 }
@@ -268,6 +271,7 @@ _hidden_ void loop_turn_end(struct loop *loop)
 	loop->edge = now;
 	loop->carry = span;
 	hist_add(&loop->slot->turn, span);
+	atomic_store_explicit(&loop->slot->idle_since, now, memory_order_relaxed);
 	atomic_store_explicit(&loop->slot->turn_start, 0, memory_order_release);
 }
 

@@ -166,6 +166,7 @@ static void write_records(void)
 
 static void write_slots(void)
 {
+	watch_refine_clock();
 	chunk_write(CHUNK_HEADER, 0, watch.region.header, sizeof(*watch.region.header));
 	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
 		const struct slot *slot = region_slot(&watch.region, i);

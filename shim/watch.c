@@ -81,8 +81,9 @@ static void watch_set_limits(void)
 }
 
 /*
- * Measure the clock's rate over the whole life of the watch so far. The first loop calls this with
- * a base of the interpreter's start-up (10 ms: 1e-5), the watchdog again later.
+ * Measure the clock's rate over the whole life of the watch so far: at each start of a loop (the
+ * first has a base of the interpreter's start-up, 10 ms: 1e-5), and later once for good. A base of
+ * microseconds, as when the watch opens in the constructor, would be wrong by percents.
  */
 _hidden_ void watch_refine_clock(void)
 {

@@ -96,6 +96,8 @@ static void watchdog_park(void)
 	atomic_store_explicit(park, 1, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_PARKED, memory_order_seq_cst);
 	futex(park, FUTEX_WAIT, 1, &grace);
+	/* A daemon that has looked for parked ones before we were, was there before we look. */
+	uplink_tend(clock_monotonic());
 	while (atomic_load_explicit(park, memory_order_acquire) == 1 && !sample_any_open() &&
 	       !atomic_load_explicit(&is_stopping, memory_order_acquire))
 		futex(park, FUTEX_WAIT, 1, NULL);
@@ -122,7 +124,7 @@ static void watchdog_round(unsigned int *n_quiet)
 	scheduling_note(now);
 	refine_once(now);
 	*n_quiet = sample_loops(now, &next) ? 0 : *n_quiet + 1;
-	uplink_tend(clock_span_ns(&watch.scale, now));
+	uplink_tend(clock_monotonic());
 	if (*n_quiet >= QUIET_TICKS) {
 		*n_quiet = 0;
 		watchdog_park();

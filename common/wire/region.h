@@ -130,7 +130,8 @@ struct slot {
 	_Atomic uint64_t idle;		 /* ticks slept in the loop's own poll */
 	_Atomic uint32_t call_str;
 	_Atomic int32_t call_fd;
-	uint64_t reserved0;
+	_Atomic uint64_t
+		idle_since; /* ticks: since when the loop sleeps; old while a turn is open */
 
 	_Atomic uint32_t state; /* enum slot_state */
 	uint32_t framework;	/* enum framework */

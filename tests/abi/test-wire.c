@@ -77,6 +77,7 @@ FIELD(slot, callback_seq, 32);
 FIELD(slot, idle, 40);
 FIELD(slot, call_str, 48);
 FIELD(slot, call_fd, 52);
+FIELD(slot, idle_since, 56);
 FIELD(slot, state, 64);
 FIELD(slot, framework, 68);
 FIELD(slot, tid, 72);
