@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,6 +89,10 @@ struct probe_freed {
 _export_ int probe_adversary(const struct probe_request *request,
 			     struct probe_adversary *adversary);
 _export_ int probe_freed(const struct probe_request *request, struct probe_freed *freed);
+_export_ int probe_watch(const struct probe_request *request, struct pyframe_stack *ret_stack,
+			 uint64_t *ret_ns);
+_export_ int probe_ask(int question_fd, int answer_fd, const struct probe_request *request,
+		       void *ret_answer, size_t size_bytes);
 _export_ int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_stack,
 			uint64_t *ret_ns);
 _export_ int probe_describe(const struct probe_request *request, const struct pyframe_addr *frame,
@@ -519,6 +524,57 @@ int probe_freed(const struct probe_request *request, struct probe_freed *freed)
 		}
 	}
 	return r;
+}
+
+struct probe_watch {
+	const struct probe_request *request;
+	struct pyframe_stack *stack;
+	uint64_t ns;
+	int r;
+};
+
+static void *probe_watch_main(void *watch_at)
+{
+	struct probe_watch *watch = watch_at;
+
+	watch->r = probe_walk(watch->request, watch->stack, &watch->ns);
+	return NULL;
+}
+
+/* As probe_walk(), from a thread that Python does not know. */
+int probe_watch(const struct probe_request *request, struct pyframe_stack *ret_stack,
+		uint64_t *ret_ns)
+{
+	struct probe_watch watch = {.request = request, .stack = ret_stack};
+	pthread_t thread;
+	int r;
+
+	r = pthread_create(&thread, NULL, probe_watch_main, &watch);
+	if (r)
+		return -r;
+	pthread_join(thread, NULL);
+	*ret_ns = watch.ns;
+	return watch.r;
+}
+
+/* Put a request to another process, which answers with a length and so many bytes; the calling
+ * thread stays in here meanwhile, so its stack is what it is. Return: the length, or -errno. */
+int probe_ask(int question_fd, int answer_fd, const struct probe_request *request, void *ret_answer,
+	      size_t size_bytes)
+{
+	uint32_t n_bytes, n_read = 0;
+
+	if (write(question_fd, request, sizeof(*request)) != sizeof(*request) ||
+	    read(answer_fd, &n_bytes, sizeof(n_bytes)) != sizeof(n_bytes) || n_bytes > size_bytes)
+		return -EIO;
+	while (n_read < n_bytes) {
+		ssize_t n = read(answer_fd, (char *)ret_answer + n_read, n_bytes - n_read);
+
+		if (n <= 0)
+			return -EIO;
+		n_read += (uint32_t)n;
+	}
+	return (int)n_bytes;
 }
 
 /* So that run.py notices when its structs are no longer these. */

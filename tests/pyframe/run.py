@@ -11,8 +11,14 @@ samples where a thread never stands still. Runs on 3.8, so nothing newer here.
 """
 
 import asyncio
+import atexit
 import ctypes
+import json
 import os
+import shutil
+import signal
+import struct
+import subprocess
 import sys
 import threading
 import time
@@ -175,6 +181,26 @@ class Probe:
         self.last_ns = ns.value
         return stack
 
+    def watch(self, library, request):
+        """The same, from a thread of C."""
+        stack, ns = Stack(), ctypes.c_uint64()
+        r = library.probe_watch(ctypes.byref(request), ctypes.byref(stack), ctypes.byref(ns))
+        if r:
+            raise AssertionError("walk returned %d" % r)
+        return stack
+
+    def ask(self, library, request):
+        """The same, by the other process: (lines, end)."""
+        answer = ctypes.create_string_buffer(MAX_ANSWER)
+        n = library.probe_ask(reader.question_fd, reader.answer_fd, ctypes.byref(request), answer, MAX_ANSWER)
+        if n < 0:
+            raise AssertionError("the other process returned %d" % n)
+        answer = json.loads(answer.raw[:n].decode())
+        if isinstance(answer, str):
+            raise AssertionError("the other process: " + answer)
+        lines, end = answer
+        return list(map(tuple, lines)), end
+
     def describe(self, request, addr):
         text = Text()
         r = self.holding.probe_describe(ctypes.byref(request), ctypes.byref(addr), ctypes.byref(text))
@@ -195,7 +221,48 @@ class Probe:
         return [self.describe(request, stack.frames[i]) for i in range(stack.n_frames)]
 
 
-probe = None
+MAX_ANSWER = 1 << 20
+
+
+class Reader:
+    """A process that reads stacks of others; forked before this one has threads or a loop."""
+
+    def __init__(self):
+        question, self.question_fd = os.pipe()
+        self.answer_fd, answer = os.pipe()
+        self.is_allowed = True
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.question_fd)
+            os.close(self.answer_fd)
+            try:
+                self.serve(question, answer)
+            finally:
+                os._exit(0)
+        os.close(question)
+        os.close(answer)
+
+    def serve(self, question_fd, answer_fd):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while True:
+            question = os.read(question_fd, ctypes.sizeof(Request))
+            if not question:
+                return
+            request = Request.from_buffer_copy(question)
+            try:
+                stack = probe.walk(probe.holding, request)
+                answer = probe.lines(request, stack), stack.end
+            except Exception as e:
+                answer = str(e)
+            answer = json.dumps(answer).encode()
+            os.write(answer_fd, struct.pack("<I", len(answer)) + answer)
+
+    def end(self):
+        os.close(self.question_fd)
+        os.waitpid(self.pid, 0)
+
+
+probe = reader = None
 
 
 def expected(frame):
@@ -215,15 +282,24 @@ def compare(got, want, end=END_COMPLETE, want_end=END_COMPLETE):
     assert end == want_end, "ends %s" % END_NAMES[end]
 
 
-def own_stack():
-    """Walk the calling thread by plain loads, with the GIL and without, and through the kernel."""
-    for library, thread in (
-        (probe.holding, 0), (probe.releasing, 0), (probe.holding, threading.get_ident()),
+def own_stack(want_end=END_COMPLETE, cut=None):
+    """The stack here, from this thread by plain loads, with the GIL and without, through the
+    kernel, from a thread beside it, and from another process. cut: how many frames there are room
+    for."""
+    ident = threading.get_ident()
+    for read, library, thread, how in (
+        (probe.walk, probe.holding, 0, WALK), (probe.walk, probe.releasing, 0, WALK),
+        (probe.walk, probe.holding, ident, STABLE),
+        (probe.watch, probe.holding, ident, SAMPLE), (probe.watch, probe.releasing, ident, SAMPLE),
     ):
-        request = probe.request(thread)
+        request = probe.request(thread, how=how)
         # One line, so that the innermost frame stands on it for both.
-        stack, want = probe.walk(library, request), expected(sys._getframe())
-        compare(probe.lines(request, stack)[1:], want, stack.end)
+        stack, want = read(library, request), expected(sys._getframe())
+        compare(probe.lines(request, stack)[1:], want[:cut], stack.end, want_end)
+    if reader.is_allowed:
+        request = probe.request(ident, pid=os.getpid(), how=SAMPLE)
+        (lines, end), want = probe.ask(probe.releasing, request), expected(sys._getframe())
+        compare(lines[1:], want[:cut], end, want_end)
     return len(want)
 
 
@@ -270,6 +346,348 @@ def check_exactly_deep():
         assert stack.n_frames == MAX_FRAMES
 
     down(MAX_FRAMES - len(expected(sys._getframe())) - 2)
+
+
+def in_deep_thread(function):
+    """On a stack of a gigabyte, where 3.8 to 3.10 recurse in C."""
+    errors = []
+
+    def runs():
+        try:
+            function()
+        except Exception as e:
+            errors.append(e)
+
+    limit, size = sys.getrecursionlimit(), threading.stack_size(1 << 30)
+    sys.setrecursionlimit(20000)
+    try:
+        thread = threading.Thread(target=runs)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(size)
+        sys.setrecursionlimit(limit)
+    if errors:
+        raise errors[0]
+
+
+def check_depth_10000():
+    def down(n):
+        return down(n - 1) if n else own_stack(END_DEPTH, MAX_FRAMES - 1)
+
+    in_deep_thread(lambda: down(10000))
+
+
+def check_threads():
+    """Many threads, each with its own stack."""
+    def runs(n):
+        def down(n):
+            return down(n - 1) if n else own_stack()
+
+        try:
+            down(n)
+        except Exception as e:
+            errors.append(e)
+
+    errors = []
+    lock = threading.Lock()  # the other process answers one at a time
+
+    def in_turn(n):
+        with lock:
+            runs(n)
+
+    threads = [threading.Thread(target=in_turn, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def check_decorators():
+    import contextlib
+    import functools
+
+    def plain(function):
+        @functools.wraps(function)
+        def wrapper(*args):
+            own_stack()
+            return function(*args)
+        own_stack()
+        return wrapper
+
+    def with_argument(argument):
+        own_stack()
+        return plain
+
+    class Decorator:
+        def __init__(self, function):
+            self.function = function
+
+        def __call__(self, *args):
+            return self.function(*args)
+
+        def __get__(self, obj, cls):
+            return functools.partial(self, obj)
+
+    @plain
+    @with_argument(
+        own_stack()
+    )
+    @Decorator
+    @functools.lru_cache()
+    def decorated():
+        return own_stack()
+
+    class Thing:
+        @Decorator
+        def method(self):
+            return own_stack()
+
+        @staticmethod
+        @plain
+        def static():
+            return own_stack()
+
+    @contextlib.contextmanager
+    def manager():
+        own_stack()
+        yield
+        own_stack()
+
+    decorated()
+    Thing().method()
+    Thing.static()
+    with manager():
+        own_stack()
+
+
+def check_ctypes_callback():
+    compare_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+
+    def by_value(a, b):
+        try:
+            own_stack()
+        except Exception as e:
+            errors.append(e)
+        return a[0] - b[0]
+
+    def sorts(n):
+        if n:
+            return sorts(n - 1)
+        values = (ctypes.c_int * 3)(3, 1, 2)
+        ctypes.CDLL(None).qsort(values, 3, 4, compare_type(by_value))
+        return list(values)
+
+    errors = []
+    assert sorts(3) == [1, 2, 3]
+    if errors:
+        raise errors[0]
+
+
+def check_async_generators():
+    async def ticks(n):
+        try:
+            for i in range(n):
+                own_stack()
+                yield i
+        finally:
+            own_stack()
+            await asyncio.sleep(0)
+            own_stack()
+
+    async def doubled(source):
+        async for i in source:
+            own_stack()
+            yield i * 2
+
+    async def main():
+        assert [i async for i in doubled(ticks(2)) if own_stack()] == [0, 2]
+        made = doubled(ticks(5))
+        await made.asend(None)
+        await made.aclose()
+        async for _ in ticks(9):
+            break
+        own_stack()
+
+    asyncio.run(main())
+
+
+def check_tracers():
+    """What a tracer or a profiler is told, it is told from inside the frame."""
+    def called(n):
+        return called(n - 1) if n else None
+
+    def tells(frame, event, arg):
+        if frame.f_code is called.__code__:
+            # Through the kernel a frame that does not execute yet ends the stack, up to 3.9.
+            request = probe.request()
+            stack, want = probe.walk(probe.holding, request), expected(sys._getframe())
+            compare(probe.lines(request, stack)[1:], want, stack.end)
+            events.add(event)
+
+    for install in (sys.settrace, sys.setprofile):
+        events = set()
+        install(tells)
+        try:
+            called(2)
+        finally:
+            install(None)
+        assert "call" in events, events
+
+
+def check_finalizers():
+    class Thing:
+        def __del__(self):
+            try:
+                own_stack()
+            except Exception as e:
+                errors.append(e)
+
+    def drops():
+        thing = Thing()
+        cycle = [Thing()]
+        cycle.append(cycle)
+        del thing
+
+    errors = []
+    drops()
+    __import__("gc").collect()
+    if errors:
+        raise errors[0]
+
+
+def in_child(function):
+    """Fork, call it there; it must not raise."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            function()
+            status = 0
+        except BaseException as e:
+            os.write(1, ("in the child: %s\n" % ascii(str(e))[:600]).encode())
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def check_after_fork():
+    def forks(n):
+        in_child(own_stack)
+        if n:
+            in_child(lambda: forks(n - 1))
+
+    def starts_thread():
+        errors = []
+
+        def runs():
+            try:
+                own_stack()
+            except Exception as e:
+                errors.append(e)
+
+        thread = threading.Thread(target=runs)
+        thread.start()
+        thread.join()
+        assert not errors, errors
+
+    forks(1)
+    in_child(starts_thread)
+
+
+class Dying:
+    """Dies when the modules are taken apart."""
+
+    def __del__(self):
+        say_own_stack("finalizing" if sys.is_finalizing() else "deleted")
+
+
+def say_own_stack(when):
+    try:
+        own_stack()
+        os.write(1, ("%s ok\n" % when).encode())
+    except BaseException as e:
+        os.write(1, ("%s: %s\n" % (when, ascii(str(e))[:600])).encode())
+
+
+def shut_down():
+    """What check_shutdown() runs."""
+    globals()["_dying"] = Dying()
+    atexit.register(say_own_stack, "atexit")
+    threading.Thread(target=lambda: (time.sleep(0.05), say_own_stack("thread"))).start()
+
+
+def run_self(*arguments, **more):
+    command = [*more.pop("python", [sys.executable]), os.path.abspath(__file__), probe.path, *arguments]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=250)
+
+
+def check_shutdown():
+    said = run_self("--shutdown").stdout.decode(errors="replace").split("\n")
+    assert sorted(filter(None, said)) == ["atexit ok", "finalizing ok", "thread ok"], said
+
+
+def check_debug_build():
+    """The whole script once more, under the debug build that Debian has of its own version."""
+    if not os.path.realpath(sys.executable).startswith("/usr/bin/") or sys.version_info[:2] != (3, 11):
+        return
+    if "--bench" in sys.argv or any(a.startswith("--only") for a in sys.argv):
+        return
+    if hasattr(sys, "gettotalrefcount"):
+        return
+    if not shutil.which("python3.11d"):
+        raise Skip("no debug build: apt-get install python3.11-dbg")
+    result = run_self(python=["python3.11d"])
+    assert result.returncode == 0, result.stdout.decode(errors="replace")
+
+
+def check_sub_interpreter():
+    try:
+        import _interpreters as interpreters
+        run = interpreters.exec
+    except ImportError:
+        try:
+            import _xxsubinterpreters as interpreters
+            run = interpreters.run_string
+        except ImportError:
+            raise Skip("no module for sub-interpreters")
+    ready, tell = os.pipe()
+    hold, release = os.pipe()
+    script = ("import os\n"
+              "def inner():\n"
+              " os.write(%d, b'.')\n"
+              " os.read(%d, 1)\n"
+              "def outer():\n"
+              " [inner() for _ in [1]]\n"
+              "outer()\n" % (tell, hold))
+
+    def runs():
+        # Its thread state belongs to the thread that made it, whoever runs it.
+        made = interpreters.create()
+        run(made, script)
+        interpreters.destroy(made)
+
+    thread = threading.Thread(target=runs)
+    thread.start()
+    try:
+        os.read(ready, 1)
+        time.sleep(0.05)
+        want = [("inner", 4), ("outer", 6), ("<module>", 7)]
+        if sys.version_info < (3, 12):
+            want.insert(1, ("<listcomp>", 6))
+        for pid in (0, os.getpid()):
+            request = probe.request(thread.ident, pid=pid, how=SAMPLE)
+            stack = probe.watch(probe.releasing, request)
+            got = [(name.split(".")[-1], line) for _, name, line in probe.lines(request, stack)]
+            assert got[: len(want)] == want and stack.end == END_COMPLETE, (got, stack.end)
+    finally:
+        os.close(release)
+        thread.join()
+        for fd in (ready, tell, hold):
+            os.close(fd)
 
 
 def check_generators():
@@ -378,7 +796,7 @@ def check_unicode():
 
 def check_long_names():
     for name in ("x" * 255, "x" * 256, "x" * 254 + "\u00e9", "\u51fd" * 200, "x" + "\u51fd" * 85):
-        for path in ("/" + "p" * 1022, "/" + "p" * 1023, "/" + "\u00e9" * 511, "/" + "\u51fd" * 400):
+        for path in ("/" + "p" * 3999, "/" + "\udc80p\u00e9" * 1333, "/" + "p" * 1022, "/" + "p" * 1023, "/" + "\u00e9" * 511, "/" + "\u51fd" * 400):
             scope = {"f": own_stack}
             exec(compile("def %s():\n  return f()\n%s()" % (name, name), path, "exec"), scope)
 
@@ -1345,13 +1763,26 @@ def bench():
 
 
 def main():
-    global probe
+    global probe, reader
     arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
     if len(arguments) != 1:
         print("usage: run.py PROBE.so [--bench]", file=sys.stderr)
         return 2
     probe = Probe(os.path.abspath(arguments[0]))
+    reader = Reader()
+    try:
+        own_stack()
+    except AssertionError as e:
+        if str(e) not in ("the other process: walk returned -1", "the other process: walk returned -13"):
+            raise
+        # The rest is checked all the same; the last line says what was not.
+        reader.is_allowed = False
+    if "--shutdown" in sys.argv:
+        return shut_down()
     counts = {"passed": 0, "failed": 0, "skipped": 0}
+    if not reader.is_allowed:
+        counts["skipped"] += 1
+        print("skip reading from another process: not permitted here")
     only = [a[len("--only="):] for a in sys.argv[1:] if a.startswith("--only=")]
     checks = [(n, f) for n, f in sorted(globals().items())
               if n.startswith("check_") and (not only or any(o in n for o in only))]
@@ -1365,6 +1796,7 @@ def main():
         except Exception as e:
             counts["failed"] += 1
             print("FAILED %s: %s: %s" % (name, type(e).__name__, ascii(str(e))[:600]))
+    reader.end()
     if "--bench" in sys.argv:
         bench()
     print("%d passed, %d failed, %d skipped" % tuple(counts.values()))
