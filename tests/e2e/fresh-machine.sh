@@ -13,7 +13,7 @@
 set -euo pipefail
 
 tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-mirror=${LOOPHOUND_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=$("$tree/tools/mirror")
 
 [ "$(id -u)" -eq 0 ] || { echo "fresh-machine: needs root, for debootstrap and chroot" >&2; exit 77; }
 command -v debootstrap >/dev/null || { echo "fresh-machine: needs debootstrap" >&2; exit 77; }
@@ -44,11 +44,9 @@ cleanup()
 [ $# -gt 0 ] && kept=1
 trap cleanup EXIT
 
-debootstrap --variant=minbase --include=git,ca-certificates bookworm "$root" "$mirror" >"$root.log" 2>&1 ||
+debootstrap --variant=minbase --include=git,ca-certificates bookworm "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 ||
 	{ tail -n 20 "$root.log" >&2; exit 1; }
 rm -f "$root.log"
-printf '%s\n' "deb $mirror bookworm main" >"$root/etc/apt/sources.list"
-rm -rf "$root/var/lib/apt/lists"/*
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
 mount -t proc proc "$root/proc"
