@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -75,11 +76,14 @@ struct daemon *daemon_free(struct daemon *daemon)
 		daemon->watches = watch->next;
 		watch_free(watch);
 	}
-	for (uint32_t i = 0; i < daemon->n_ended; i++)
+	for (uint32_t i = 0; i < daemon->n_ended; i++) {
 		process_deinit(&daemon->ended[i]);
+		close_p(&daemon->ended_pidfds[i]);
+	}
 	for (uint32_t i = 0; i < daemon->n_ended_loops; i++)
 		loop_deinit(&daemon->ended_loops[i]);
 	free(daemon->ended);
+	free(daemon->ended_pidfds);
 	free(daemon->ended_loops);
 	listen_close(daemon);
 	aggregate_free(daemon->aggregate);
@@ -216,7 +220,11 @@ static void daemon_forget_ended(struct daemon *daemon)
 	uint32_t n = 0;
 
 	process_deinit(&daemon->ended[0]);
-	memmove(daemon->ended, daemon->ended + 1, --daemon->n_ended * sizeof(*daemon->ended));
+	close_p(&daemon->ended_pidfds[0]);
+	daemon->n_ended--;
+	memmove(daemon->ended, daemon->ended + 1, daemon->n_ended * sizeof(*daemon->ended));
+	memmove(daemon->ended_pidfds, daemon->ended_pidfds + 1,
+		daemon->n_ended * sizeof(*daemon->ended_pidfds));
 	for (uint32_t i = 0; i < daemon->n_ended_loops; i++)
 		if (daemon->ended_loops[i].pid == pid)
 			loop_deinit(&daemon->ended_loops[i]);
@@ -226,9 +234,35 @@ static void daemon_forget_ended(struct daemon *daemon)
 	daemon->lost.n[LOST_PROCESSES]++;
 }
 
-static int keep_process(struct daemon *daemon, const struct watch *watch)
+/* A process that a signal killed could not say so. The kernel tells once its parent has been told.
+ */
+static void learn_exit(struct process *process, int *pidfd)
+{
+	int status;
+
+	if (*pidfd < 0)
+		return;
+	if (process->exit_how == EXIT_UNKNOWN) {
+		if (!proc_exit_status(*pidfd, &status))
+			return;
+		process->exit_how = WIFSIGNALED(status) ? EXIT_SIGNAL : EXIT_STATUS;
+		process->exit_value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+	}
+	close_p(pidfd);
+	*pidfd = -1;
+}
+
+/* Ask again how those have ended of whom it is not known yet. */
+void daemon_learn_exits(struct daemon *daemon)
+{
+	for (uint32_t i = 0; i < daemon->n_ended; i++)
+		learn_exit(&daemon->ended[i], &daemon->ended_pidfds[i]);
+}
+
+static int keep_process(struct daemon *daemon, struct watch *watch, bool is_killed)
 {
 	struct process *ended;
+	int *pidfds;
 
 	if (daemon->n_ended == DAEMON_MAX_ENDED)
 		daemon_forget_ended(daemon);
@@ -236,8 +270,15 @@ static int keep_process(struct daemon *daemon, const struct watch *watch)
 	if (!ended)
 		return -ENOMEM;
 	daemon->ended = ended;
+	pidfds = reallocarray(daemon->ended_pidfds, daemon->n_ended + 1, sizeof(*pidfds));
+	if (!pidfds)
+		return -ENOMEM;
+	daemon->ended_pidfds = pidfds;
 	if (watch_process(watch, daemon->config.service, &ended[daemon->n_ended]))
 		return -ENOMEM;
+	/* After an exec the pid is another program's. */
+	pidfds[daemon->n_ended] = is_killed ? TAKE_FD(watch->pidfd) : -1;
+	learn_exit(&ended[daemon->n_ended], &pidfds[daemon->n_ended]);
 	daemon->n_ended++;
 	return 0;
 }
@@ -273,7 +314,7 @@ void daemon_end_watch_at(struct daemon *daemon, struct watch *watch, bool is_kil
 	struct drain drain = daemon_drain_state(daemon);
 
 	drain_last(&drain, watch, is_killed, ended_ns);
-	if (keep_process(daemon, watch) || keep_loops(daemon, watch))
+	if (keep_process(daemon, watch, is_killed) || keep_loops(daemon, watch))
 		daemon->lost.n[LOST_PROCESSES]++;
 	daemon_unlink_watch(daemon, watch);
 	watch_free(watch);

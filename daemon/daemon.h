@@ -47,6 +47,7 @@ struct daemon {
 	uint32_t n_watches;
 	uint64_t n_hellos; /* processes that ever said hello, refused ones included */
 	struct process *ended;
+	int *ended_pidfds; /* of each: -1 when how it ended is known, or cannot be */
 	uint32_t n_ended;
 	struct loop *ended_loops;
 	uint32_t n_ended_loops;
@@ -58,6 +59,7 @@ struct daemon {
 
 int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon);
 struct daemon *daemon_free(struct daemon *daemon);
+void daemon_learn_exits(struct daemon *daemon);
 void daemon_freep(struct daemon **daemon);
 
 int daemon_add_source(struct daemon *daemon, struct source *source);

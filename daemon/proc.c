@@ -5,6 +5,7 @@
  * All of it is best effort: a process may be another user's, in another namespace, or gone. What
  * cannot be read is answered with "no".
  */
+#include <assert.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -44,6 +46,32 @@ bool proc_has_ended(int pidfd)
 	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
 
 	return pidfd < 0 || poll(&pfd, 1, 0) != 0;
+}
+
+/* linux/pidfd.h of Linux 6.15, which no header of Debian 12 has. */
+struct pidfd_exit_info {
+	uint64_t mask;
+	uint64_t cgroup;
+	uint32_t ids[11]; /* pid, tgid, ppid, and four pairs of uid and gid */
+	int32_t exit_code;
+};
+#define PIDFD_GET_EXIT_INFO _IOWR(0xff, 11, struct pidfd_exit_info)
+#define PIDFD_EXIT_INFO	    (UINT64_C(1) << 3)
+
+static_assert(sizeof(struct pidfd_exit_info) == 64, "PIDFD_INFO_SIZE_VER0");
+
+/*
+ * How a process ended, as waitpid() would say it. Known from Linux 6.15 on, once the parent of the
+ * process has waited for it.
+ */
+bool proc_exit_status(int pidfd, int *ret_status)
+{
+	struct pidfd_exit_info info = {.mask = PIDFD_EXIT_INFO};
+
+	if (ioctl(pidfd, PIDFD_GET_EXIT_INFO, &info) || !(info.mask & PIDFD_EXIT_INFO))
+		return false;
+	*ret_status = info.exit_code;
+	return true;
 }
 
 /*

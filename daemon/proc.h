@@ -8,6 +8,7 @@
 
 int proc_pidfd(int32_t pid);
 bool proc_has_ended(int pidfd);
+bool proc_exit_status(int pidfd, int *ret_status);
 bool proc_is_dying(int32_t pid);
 bool proc_maps_region(int32_t pid, uint64_t inode);
 size_t proc_cwd(int32_t pid, char *buf, size_t buf_bytes);

@@ -59,6 +59,7 @@ static int take_ended(struct daemon *daemon, struct report *report)
 {
 	int r = 0;
 
+	daemon_learn_exits(daemon);
 	report->processes =
 		calloc(daemon->n_ended + daemon->n_watches + 1, sizeof(*report->processes));
 	report->loops = calloc(daemon->n_ended_loops + 1, sizeof(*report->loops));
