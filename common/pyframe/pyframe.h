@@ -23,8 +23,7 @@ struct pyframe {
 
 enum {
 	_PYFRAME_E_OK = 0,
-	PYFRAME_E_VERSION, /* not 3.8 to 3.15, or a pre-release or build whose layout is not known
-			    */
+	PYFRAME_E_VERSION, /* not 3.8 to 3.15, or a pre-release whose layout is not known */
 	PYFRAME_E_OFFSETS, /* the interpreter's own description of itself makes no sense */
 	PYFRAME_E_THREAD,  /* no Python thread of that pthread_t */
 	PYFRAME_E_MISREAD, /* what was read is not what the interpreter says */
@@ -79,26 +78,26 @@ int pyframe_find_thread(const struct pyframe *p, const struct mem *mem, uint64_t
 int pyframe_walk(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		 struct pyframe_stack *ret_stack);
 
-/* For the stack of a thread that may run: passes until two are equal but for the innermost
- * instruction, at most 4 (8 with those that lose their way); then keeps the common outer part of
- * the last two, with PYFRAME_END_TORN. Such an end may leave no frame at all. */
+/* For the stack of a thread that may run: passes until three are equal but for the innermost
+ * instruction, at most 6 (10 with those that lose their way); then keeps the common outer part of
+ * the last three, with PYFRAME_END_TORN. Such an end may leave no frame at all. */
 int pyframe_walk_stable(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 			struct pyframe_stack *ret_stack);
 
 /* As pyframe_walk_stable(), with what the last sample of a thread taught (trail.h): one read a pass
- * where that still holds, as it does for a thread that is stuck. MEM_REMOTE only. */
+ * where that still holds, as it does for a thread that is stuck. MEM_REMOTE; without use of the
+ * trail otherwise. */
 int pyframe_sample(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		   struct pyframe_trail *trail, struct pyframe_stack *ret_stack);
 
-/* How many of the inner frames of a sampled stack are gone by now. Names that were found since it
- * was taken are true for the others only: nobody held the code objects of a thread that runs on. */
+/* How many inner frames of a sampled stack are gone by now. Names found since it was taken are true
+ * for the others only: nobody held the code objects of a thread that runs on. */
 int pyframe_confirm(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		    struct pyframe_trail *trail, const struct pyframe_stack *stack,
 		    uint32_t *ret_n_gone);
 
-/* Whether the innermost frame of the calling thread is what the interpreter says it is, by
- * PyEval_GetFrame(): its code object and line (0: not compared). MEM_REMOTE, also on the own
- * process: a layout that is wrong is then an error. PYFRAME_E_MISREAD: it is not to be used. */
+/* Whether the innermost frame of the calling thread is what PyEval_GetFrame() says: its code object
+ * and line (0: not compared). MEM_REMOTE on the own process. PYFRAME_E_MISREAD: do not use it. */
 int pyframe_check(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
 		  uint64_t code_raddr, int32_t line);
 

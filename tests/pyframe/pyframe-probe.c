@@ -499,7 +499,7 @@ int probe_freed(const struct probe_request *request, struct probe_freed *freed)
 	struct mem mem = probe_mem(request, MEM_REMOTE);
 	struct pyframe_stack stack;
 	uint64_t tstate_raddr;
-	uint32_t n_gone;
+	uint32_t n_gone = 0;
 	struct pyframe p;
 	int r;
 
