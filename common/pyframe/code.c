@@ -5,10 +5,11 @@
  * Only the addresses of a stack are read while it lasts; this comes later, from the same thread
  * or from the daemon, and costs some microseconds a frame. The file name, names and line table of
  * a code object never change and live as long as it does. That it does still live is for the
- * caller to know: a frame of the own thread holds it; for another thread's, the type is checked
- * again here, and a code object freed meanwhile most likely fails it.
+ * caller to know: a frame of the own thread holds it; for another thread's, its type and its count
+ * of references are looked at, all of it is read twice, and pyframe_confirm() comes after.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "pyframe/code.h"
@@ -27,6 +28,17 @@ static uint64_t code_word(const uint8_t *bytes, uint32_t offset)
 	return word;
 }
 
+/*
+ * Whether the first word of an object is the count of its references. One that was freed has a link
+ * of the allocator's there, or nothing, with all the rest as it was. A count has 32 bits, as no
+ * program has that many references, and from 3.14 on flags above 48. Free-threaded builds keep
+ * something else there, and are believed.
+ */
+static bool code_is_alive(const struct pyframe_layout *l, uint64_t first_word)
+{
+	return l->is_free_threaded || ((uint32_t)first_word && !(first_word >> 32 & 0xffff));
+}
+
 /* bytes: code_span_bytes from the start of what may be a code object. */
 int code_parse(const struct pyframe *p, const uint8_t *bytes, struct code_fields *ret_fields)
 {
@@ -34,6 +46,8 @@ int code_parse(const struct pyframe *p, const uint8_t *bytes, struct code_fields
 	int32_t first_line;
 
 	if (p->code_type_raddr && code_word(bytes, l->object_type) != p->code_type_raddr)
+		return -EINVAL;
+	if (!code_is_alive(l, code_word(bytes, 0)))
 		return -EINVAL;
 	memcpy(&first_line, bytes + l->code_firstlineno, sizeof(first_line));
 	*ret_fields = (struct code_fields){
@@ -84,30 +98,55 @@ static int32_t code_line(const struct pyframe *p, const struct mem *mem,
 	return linetable_line(&table);
 }
 
-/* Whether the strings that were read belonged to one code object: it was there before, and is now.
- * The own thread holds its code objects. */
-static int code_read_again(const struct pyframe *p, const struct mem *mem, uint64_t code_raddr,
-			   const struct code_fields *before)
+static int code_describe(const struct pyframe *p, const struct mem *mem,
+			 const struct pyframe_addr *frame, struct pyframe_text *text)
 {
-	struct code_fields now;
+	struct code_fields code;
 	int r;
 
-	if (mem->kind == MEM_SELF)
-		return 0;
-	r = code_read(p, mem, code_raddr, &now);
+	r = code_read(p, mem, frame->code_raddr, &code);
 	if (r < 0)
 		return r;
-	if (now.filename_raddr != before->filename_raddr ||
-	    now.function_raddr != before->function_raddr ||
-	    now.linetable_raddr != before->linetable_raddr || now.first_line != before->first_line)
-		return -EINVAL;
+	r = pyframe_unicode(p, mem, code.filename_raddr, text->file, sizeof(text->file));
+	if (r < 0)
+		return r;
+	text->file_len = (uint16_t)r;
+	r = pyframe_unicode(p, mem, code.function_raddr, text->function, sizeof(text->function));
+	if (r < 0)
+		return r;
+	text->function_len = (uint16_t)r;
+	text->first_line = code.first_line;
+	text->line = code_line(p, mem, &code, frame->lasti);
 	return 0;
+}
+
+static bool code_is_same_text(const struct pyframe_text *a, const struct pyframe_text *b)
+{
+	return a->line == b->line && a->first_line == b->first_line && a->file_len == b->file_len &&
+	       a->function_len == b->function_len && !memcmp(a->file, b->file, a->file_len) &&
+	       !memcmp(a->function, b->function, a->function_len);
+}
+
+/* Once more, and whether it is the same. A code object that was freed meanwhile may have left its
+ * place, and that of its strings, to another one: then the first strings are of the one and the
+ * last of the other. */
+static int code_confirm(const struct pyframe *p, const struct mem *mem,
+			const struct pyframe_addr *frame, const struct pyframe_text *text)
+{
+	struct pyframe_text again;
+	int r;
+
+	r = code_describe(p, mem, frame, &again);
+	if (r < 0)
+		return r;
+	return code_is_same_text(text, &again) ? 0 : -EINVAL;
 }
 
 /**
  * pyframe_describe() - Names and line of one frame
  *
- * A line that cannot be read is 0; a name that cannot be read is an error.
+ * A line that cannot be read is 0; a name that cannot be read is an error. The own thread holds its
+ * code objects; what is of another thread is read twice.
  *
  * Return: 0, or -errno: -EINVAL when it is not a code object (any more).
  */
@@ -115,23 +154,11 @@ int pyframe_describe(const struct pyframe *p, const struct mem *mem,
 		     const struct pyframe_addr *frame, struct pyframe_text *ret_text)
 {
 	struct pyframe_text text;
-	struct code_fields code;
 	int r;
 
-	r = code_read(p, mem, frame->code_raddr, &code);
-	if (r < 0)
-		return r;
-	r = pyframe_unicode(p, mem, code.filename_raddr, text.file, sizeof(text.file));
-	if (r < 0)
-		return r;
-	text.file_len = (uint16_t)r;
-	r = pyframe_unicode(p, mem, code.function_raddr, text.function, sizeof(text.function));
-	if (r < 0)
-		return r;
-	text.function_len = (uint16_t)r;
-	text.first_line = code.first_line;
-	text.line = code_line(p, mem, &code, frame->lasti);
-	r = code_read_again(p, mem, frame->code_raddr, &code);
+	r = code_describe(p, mem, frame, &text);
+	if (r == 0 && mem->kind != MEM_SELF)
+		r = code_confirm(p, mem, frame, &text);
 	if (r < 0)
 		return r;
 	memcpy(ret_text, &text, offsetof(struct pyframe_text, file[text.file_len + 1]));

@@ -97,7 +97,7 @@ class Image:
 
     def add_code(self, file, name, bytecode):
         at = CODES[self.minor]
-        raddr = self.add(208 + len(bytecode), _8=self.code_type)
+        raddr = self.add(208 + len(bytecode), _0=1, _8=self.code_type)
         table = {8: bytes([2, 1, 4, 2, 6, 0xff]), 9: bytes([2, 1, 4, 2, 6, 0xff]),
                  10: bytes([4, 1, 4, 2, 2, 0x80])}
         entries = bytes([0x80, 0x11, 0xd9, 5, 9, 0xf1, 0x42, 1, 0xe9, 0x43, 1, 0xf8])

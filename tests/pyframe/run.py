@@ -1573,7 +1573,8 @@ def adversary(with_generators):
     wrong = [a.wrong.frames[i].code_raddr for i in range(a.wrong.n_frames)]
     assert not a.n_wrong, (a.n_wrong, END_NAMES[a.wrong.end], [
         codes.index(raddr) if raddr in codes else hex(raddr) for raddr in wrong])
-    assert a.n_ends[END_COMPLETE] > a.n_samples // 100, list(a.n_ends)
+    # How many are complete says how many cores are free, and nothing about the reader.
+    assert a.n_ends[END_COMPLETE] and a.n_frames > a.n_samples // 10, (list(a.n_ends), a.n_frames)
     # A frame that called another stands at one of its calls.
     wrong = []
     for pair, n_seen in zip(a.pairs[: a.n_pairs], a.n_seen):

@@ -49,6 +49,7 @@ static void codes_init(void)
 		int32_t first_line = (int32_t)i;
 
 		memset(codes[i], 0, sizeof(codes[i]));
+		codes[i][0] = 1; /* reference */
 		codes[i][WORD_TYPE] = raddr(code_type);
 		codes[i][WORD_FILENAME] = 4096 + i;
 		codes[i][WORD_QUALNAME] = 8192 + i;
@@ -147,6 +148,12 @@ static void test_reuse(void **state)
 		/* What was described while it changed is of nobody knows which. */
 		assert_false(memo_remember(&memo, &pyframe, &self, &before));
 		assert_false(recall(&self, 3).is_known);
+	}
+	/* Freed: a link of the allocator's, or none, in the place of the count. */
+	for (int i = 0; i < 2; i++) {
+		codes_init();
+		codes[3][0] = i ? raddr(codes) | UINT64_C(1) << 40 : 0;
+		assert_false(recall(&self, 3).is_code);
 	}
 	codes_init();
 	codes[3][WORD_TYPE] = 0;
