@@ -13,9 +13,22 @@
 #include "emit.h"
 #include "intern.h"
 #include "py/gil.h"
+#include "pyframe/memo.h"
 #include "scheduling.h"
 #include "target.h"
 #include "wire/ring.h"
+
+/*
+ * Of the frames that were slow lately: 64 KiB, of which only what is used counts. A service has
+ * some hundreds of them.
+ */
+#define MEMO_N_ENTRIES 1024
+/* Small, since this runs on the stacks of threads that may have little: 32 KiB is Python's least.
+ */
+#define NAMES_BATCH 16
+
+static struct memo_entry memo_entries[MEMO_N_ENTRIES];
+static const struct memo memo = {.entries = memo_entries, .n_entries = MEMO_N_ENTRIES};
 
 /* Reserve and fill in the header; NULL and a counted loss when the ring is full. */
 static void *record_new(uint32_t size_bytes, enum record_type type, uint16_t flags)
@@ -37,20 +50,39 @@ static uint32_t frames_bytes(const struct record_stack *stack)
 	return stack->n_frames * (uint32_t)sizeof(struct record_frame);
 }
 
-static bool frame_names(const struct mem *mem, const struct pyframe_addr *addr,
-			struct record_frame *ret_frame)
+/* Describe a frame that is not remembered, and remember it. */
+static bool name_find(const struct mem *mem, struct memo_name *name)
 {
 	struct pyframe_text text;
 
-	if (pyframe_describe(&watch.pyframe, mem, addr, &text))
+	if (pyframe_describe(&watch.pyframe, mem, &name->addr, &text))
 		return false;
-	*ret_frame = (struct record_frame){
-		.file_str = intern(text.file, text.file_len),
-		.function_str = intern(text.function, text.function_len),
-		.line = text.line,
-		.first_line = text.first_line,
-	};
+	name->file_id = intern(text.file, text.file_len);
+	name->function_id = intern(text.function, text.function_len);
+	name->line = text.line;
+	name->first_line = text.first_line;
+	memo_remember(&memo, &watch.pyframe, mem, name);
 	return true;
+}
+
+/* Return: how many of the frames could be named, from the first on. */
+static uint32_t names_batch(const struct mem *mem, const struct pyframe_addr *found, uint32_t n,
+			    struct record_frame *ret_frames)
+{
+	struct memo_name names[NAMES_BATCH];
+
+	memo_recall(&memo, &watch.pyframe, mem, found, n, names);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!names[i].is_known && !name_find(mem, &names[i]))
+			return i;
+		ret_frames[i] = (struct record_frame){
+			.file_str = names[i].file_id,
+			.function_str = names[i].function_id,
+			.line = names[i].line,
+			.first_line = names[i].first_line,
+		};
+	}
+	return n;
 }
 
 /* Names for the addresses of a stack. A frame that cannot be named ends it: better short than
@@ -58,15 +90,26 @@ static bool frame_names(const struct mem *mem, const struct pyframe_addr *addr,
 _hidden_ void emit_stack_names(const struct mem *mem, const struct pyframe_stack *found,
 			       struct stack_buf *ret_stack)
 {
-	uint32_t n;
+	uint32_t n_frames = MIN(found->n_frames, RECORD_MAX_FRAMES), n = 0;
 
 	ret_stack->stack.end = found->end;
-	for (n = 0; n < found->n_frames && n < RECORD_MAX_FRAMES; n++)
-		if (!frame_names(mem, &found->frames[n], &ret_stack->frames[n])) {
+	while (n < n_frames) {
+		uint32_t batch = MIN(n_frames - n, NAMES_BATCH);
+		uint32_t named = names_batch(mem, found->frames + n, batch, ret_stack->frames + n);
+
+		n += named;
+		if (named < batch) {
 			ret_stack->stack.end = PYFRAME_END_UNREADABLE;
 			break;
 		}
+	}
 	ret_stack->stack.n_frames = n;
+}
+
+/* In a fork child: what was remembered are offsets in the parent's arena. */
+_hidden_ void emit_forget(void)
+{
+	memset(memo_entries, 0, sizeof(memo_entries));
 }
 
 /* Count a stack that is not what it should be. */

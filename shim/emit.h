@@ -11,6 +11,7 @@ struct stack_buf {
 
 void emit_stack_names(const struct mem *mem, const struct pyframe_stack *found,
 		      struct stack_buf *ret_stack);
+void emit_forget(void);
 void emit_stack_loss(const struct record_stack *stack);
 void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack);
 void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t start, uint64_t span, int error);

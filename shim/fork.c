@@ -23,6 +23,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "emit.h"
 #include "fork.h"
 #include "loop.h"
 #include "uplink.h"
@@ -40,6 +41,7 @@ static void forget_all(void)
 {
 	watchdog_forget();
 	loop_forget();
+	emit_forget();
 	uplink_forget();
 	watch_forget();
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "emit.h"
+#include "pyframe/trail.h"
 #include "sample.h"
 #include "scheduling.h"
 #include "wire/ring.h"
@@ -118,17 +119,39 @@ static void sample_emit(const struct loop *loop, const struct look *look, uint64
 	ring_commit(&record->head, size_bytes);
 }
 
+/*
+ * The stack of a thread that may run: addresses first, names after, and then once more the
+ * addresses. Names of frames that have returned meanwhile may be those of something else: they go.
+ */
+static void sample_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
+{
+	static struct pyframe_trail trail;
+	struct pyframe_stack found;
+	uint32_t n_gone = 0;
+
+	if (pyframe_sample(&watch.pyframe, &watch.remote, tstate_raddr, &trail, &found))
+		return;
+	emit_stack_names(&watch.remote, &found, ret_stack);
+	if (pyframe_confirm(&watch.pyframe, &watch.remote, tstate_raddr, &trail, &found, &n_gone))
+		n_gone = ret_stack->stack.n_frames;
+	if (!n_gone)
+		return;
+	n_gone = MIN(n_gone, ret_stack->stack.n_frames);
+	ret_stack->stack.n_frames -= n_gone;
+	ret_stack->stack.end = PYFRAME_END_TORN;
+	memmove(ret_stack->frames, ret_stack->frames + n_gone,
+		ret_stack->stack.n_frames * sizeof(ret_stack->frames[0]));
+}
+
 /* The stack is void if the thread went on meanwhile: another one follows soon. */
 static void sample_take(struct loop *loop, const struct look *look, uint64_t now)
 {
 	uint64_t tstate_raddr = atomic_load_explicit(&loop->tstate_raddr, memory_order_acquire);
-	struct pyframe_stack found;
 	struct stack_buf stack = {.stack = {.end = PYFRAME_END_UNREADABLE}};
 
 	if (!tstate_raddr)
 		return;
-	if (!pyframe_walk_stable(&watch.pyframe, &watch.remote, tstate_raddr, &found))
-		emit_stack_names(&watch.remote, &found, &stack);
+	sample_stack(tstate_raddr, &stack);
 	if (!look_still_holds(loop->slot, look))
 		return;
 	/* Most early samples are of callbacks that never get slow: what they lack, nobody misses.
