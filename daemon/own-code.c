@@ -8,6 +8,9 @@
  *
  * A pattern with a slash is matched against the whole path, one without against the name of the
  * installed package.
+ *
+ * multiprocessing starts its children, its fork server and its resource tracker as "python -c 'from
+ * multiprocessing.spawn import spawn_main; ...'": the <string> of such a process is not the user's.
  */
 #include <ctype.h>
 #include <fnmatch.h>
@@ -123,6 +126,14 @@ static bool is_python(const char *program)
 	return !strncmp(slash ? slash + 1 : program, "python", 6);
 }
 
+static void own_code_take_string(struct own_code *own, const char *code)
+{
+	static const char start[] = "from multiprocessing.";
+
+	if (!strncmp(code, start, sizeof(start) - 1))
+		own->is_string_foreign = true;
+}
+
 static unsigned int split_words(const char *cmdline, size_t length,
 				const char *words[OWN_CODE_MAX_WORDS])
 {
@@ -146,8 +157,12 @@ void own_code_add_cmdline(struct own_code *own, const char *cmdline, size_t leng
 		return;
 	}
 	for (; i < n && words[i][0] == '-' && words[i][1]; i++) {
-		if (words[i][1] == 'c')
+		if (words[i][1] == 'c') {
+			own_code_take_string(own, words[i][2] ? words[i] + 2
+						  : i + 1 < n ? words[i + 1]
+							      : "");
 			return;
+		}
 		if (words[i][1] == 'm')
 			break;
 		/* -X and -W take the next word when nothing stands behind the letter. */
@@ -187,4 +202,12 @@ bool own_code_has(const struct own_code *own, const char *file)
 			return true;
 	}
 	return false;
+}
+
+/* Whether a file is the user's own, by its place or by what was said or started. */
+bool own_code_is_own(const struct own_code *own, const char *file)
+{
+	if (own->is_string_foreign && file && !strcmp(file, "<string>"))
+		return false;
+	return place_of(file) == PLACE_OWN || own_code_has(own, file);
 }

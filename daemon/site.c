@@ -43,10 +43,11 @@ static bool is_same_function(const struct frame *a, const struct frame *b)
 	return a->file == b->file && a->function == b->function;
 }
 
+/* By its place a <string> is the user's; one that is not counts as the standard library's. */
 static const struct frame *blame_foreign(const struct stack *stack)
 {
 	for (uint32_t i = 0; i < stack->n_frames; i++)
-		if (place_of(stack->frames[i].file) != PLACE_STDLIB)
+		if (place_of(stack->frames[i].file) == PLACE_LIBRARY)
 			return &stack->frames[i];
 	return stack->n_frames ? &stack->frames[0] : NULL;
 }

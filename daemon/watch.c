@@ -19,7 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "place.h"
 #include "proc.h"
 #include "watch.h"
 #include "wire/check.h"
@@ -256,8 +255,7 @@ void watch_frame(const struct watch *watch, const struct record_frame *raw, stru
 		names_module(watch->names, watch->is_mapped ? watch->pid : 0, ret_frame->file);
 	ret_frame->line = MAX(raw->line, 0);
 	ret_frame->kind = FRAME_PYTHON;
-	ret_frame->is_own = place_of(ret_frame->file) == PLACE_OWN ||
-			    own_code_has(&watch->own, ret_frame->file);
+	ret_frame->is_own = own_code_is_own(&watch->own, ret_frame->file);
 }
 
 /* The stack of a checked record with its names. Return: for free(); NULL without memory. */

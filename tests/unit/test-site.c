@@ -86,6 +86,40 @@ static void test_own_code(void **state)
 	}
 }
 
+/* What multiprocessing gives to -c is its own; what people give is theirs. */
+static void test_own_string(void **state)
+{
+	static const struct {
+		const char *cmdline;
+		size_t length;
+		bool is_own;
+	} cases[] = {
+		{CMD("/v/bin/python\0-c\0from multiprocessing.spawn import spawn_main; "
+		     "spawn_main(tracker_fd=5, pipe_handle=7)\0--multiprocessing-fork"),
+		 false},
+		{CMD("python3\0-X\0dev\0-B\0-c\0from multiprocessing.forkserver import main; main()"),
+		 false},
+		{CMD("python3\0-cfrom multiprocessing.resource_tracker import main;main(3)"),
+		 false},
+		{CMD("python3\0-c\0import multiprocessing.spawn"), true},
+		{CMD("python3\0-c\0from multiprocessing import Pool"), true},
+		{CMD("python3\0-c"), true},
+		{CMD("python3\0app.py\0-c\0from multiprocessing.spawn import x"), true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct own_code own = {0};
+
+		own_code_add_cmdline(&own, cases[i].cmdline, cases[i].length);
+		print_message("case %zu\n", i);
+		assert_int_equal(own_code_is_own(&own, "<string>"), cases[i].is_own);
+		assert_true(own_code_is_own(&own, "/srv/app.py"));
+		assert_false(own_code_is_own(&own, SITE "requests/api.py"));
+		assert_false(own_code_is_own(&own, NULL));
+	}
+}
+
 static void test_own_globs(void **state)
 {
 	struct own_code own = {0};
@@ -125,6 +159,11 @@ static const char handler[] = "handler", f[] = "f", g[] = "g", comp[] = "f.<loca
 		std, function, NULL, 6, FRAME_PYTHON, false \
 	}
 
+#define SPAWN                                                    \
+	{                                                        \
+		"<string>", module, NULL, 1, FRAME_PYTHON, false \
+	}
+
 static struct stack *stack_of(const struct frame *frames, uint32_t n_frames)
 {
 	struct stack *stack = calloc(1, sizeof(*stack) + n_frames * sizeof(*frames));
@@ -162,6 +201,9 @@ static void test_one_stack(void **state)
 	/* None of the user's: the library, and not the standard library inside it. */
 	check_site(STACK(STD(wait_for), LIB(get), STD(handler)), "get", 5, 1);
 	check_site(STACK(STD(wait_for), STD(handler)), "wait", 6, 1);
+	/* The <string> of multiprocessing is nobody to blame. */
+	check_site(STACK(STD(wait_for), LIB(get), STD(handler), SPAWN), "get", 5, 1);
+	check_site(STACK(STD(wait_for), STD(handler), SPAWN), "wait", 6, 1);
 	/* A comprehension is its function's, recursion is one link of the chain. */
 	check_site(STACK(OWN(comp, 4), OWN(f, 3), OWN(handler, 9)), "f", 3, 2);
 	check_site(STACK(OWN(f, 5), OWN(f, 3), OWN(f, 3), OWN(handler, 9)), "f", 5, 2);
@@ -220,9 +262,10 @@ static void test_deep_stack(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_places),	  cmocka_unit_test(test_own_code),
-		cmocka_unit_test(test_own_globs), cmocka_unit_test(test_one_stack),
-		cmocka_unit_test(test_samples),	  cmocka_unit_test(test_deep_stack),
+		cmocka_unit_test(test_places),	   cmocka_unit_test(test_own_code),
+		cmocka_unit_test(test_own_string), cmocka_unit_test(test_own_globs),
+		cmocka_unit_test(test_one_stack),  cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_deep_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
