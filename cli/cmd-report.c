@@ -190,6 +190,7 @@ int cmd_report(int argc, char **argv)
 	log_init("loophound");
 	argv[0] = name;
 	argp_parse(&argp, argc, argv, 0, NULL, &ask);
+	shared_check_gates(&ask.shared);
 	status = shared_open_outputs(&ask.shared);
 	if (status)
 		return status;

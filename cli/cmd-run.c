@@ -295,6 +295,7 @@ int cmd_run(int argc, char **argv)
 	shared_take_environment(&run.shared);
 	argv[0] = name;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run);
+	shared_check_gates(&run.shared);
 	status = run_all(&run);
 	run_deinit(&run);
 	return status;

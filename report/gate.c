@@ -152,6 +152,24 @@ int gate_parse(const char *expr, struct gate_rule *ret_rule, struct gate_error *
 	return r;
 }
 
+/* KIND_MASK of the kind that has to be looked for; 0 for what is no single kind. */
+uint32_t gate_needs(const struct gate_rule *rule)
+{
+	switch (rule->subject) {
+	case GATE_KIND:
+	case GATE_KIND_SPAN:
+	case GATE_KIND_COUNT:
+		return KIND_MASK(rule->kind);
+	case GATE_ANY:
+	case GATE_LAG_P99:
+	case GATE_TURN_MAX:
+	case GATE_UTILISATION:
+	case GATE_LOST:
+		break;
+	}
+	return 0;
+}
+
 static double gate_count(const struct gate_rule *rule, const struct report *report)
 {
 	uint64_t count = 0;

@@ -60,6 +60,17 @@ bool kind_is_detected(enum finding_kind kind)
 	return kinds[kind].detectors;
 }
 
+/* KIND_MASK of all that this version can find. */
+uint32_t kinds_detected(void)
+{
+	uint32_t mask = 0;
+
+	for (unsigned int i = 0; i < _KIND_N; i++)
+		if (kinds[i].detectors)
+			mask |= KIND_MASK(i);
+	return mask;
+}
+
 bool kind_is_timed(enum finding_kind kind)
 {
 	return kinds[kind].is_timed;

@@ -43,6 +43,7 @@ enum severity {
 const char *kind_name(enum finding_kind kind);
 enum severity kind_severity(enum finding_kind kind);
 bool kind_is_detected(enum finding_kind kind);
+uint32_t kinds_detected(void);
 bool kind_is_timed(enum finding_kind kind);
 uint32_t kind_detectors(enum finding_kind kind);
 int kind_parse(const char *text, size_t length, enum finding_kind *ret_kind);

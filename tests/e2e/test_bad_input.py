@@ -106,6 +106,30 @@ def broken_gate_is_3_and_kept_gate_is_0():
 
 
 @test
+def gate_on_a_kind_switched_off_is_2():
+    for options in (
+        ["--no-detect", "blocking-call", "--fail-on", "blocking-call"],
+        ["--fail-on", "blocking-call>1s", "--no-detect", "stuck,blocking-call"],
+        ["--detect", "slow-callback", "--fail-on", "blocking-call:count>3"],
+        ["--fail-on", "never-awaited", "--detect", "slow-callback"],
+        ["--detect", "stuck", "--no-detect", "stuck", "--fail-on", "any"],
+    ):
+        outcome = loophound("run", *options, "--", "/bin/true")
+        assert outcome.status == 2, outcome.text()
+        assert_one_line(outcome, "--fail-on", "switched off")
+    options = ["--no-detect", "blocking-call", "--fail-on", "any", "--fail-on", "lag-p99>50ms"]
+    assert loophound("run", *options, "--", "/bin/true").status == 4
+
+
+@test
+def strict_is_not_available_yet():
+    outcome = loophound("run", "--strict", "--", "/bin/true")
+    assert outcome.status == 2, outcome.text()
+    assert_one_line(outcome, "--strict is not available yet")
+    assert b"strict" not in loophound("run", "--help").stdout
+
+
+@test
 def failing_program_keeps_its_status_with_a_broken_gate():
     argv = [*pythons.debian().argv, BLOCKS, "7", "5"]
     assert watch.watched(argv, ["--fail-on", "any"]).status == 5
