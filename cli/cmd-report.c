@@ -172,6 +172,8 @@ static int finish(struct ask_report *ask)
 		return CLI_EXIT_NO_JOB;
 	status = shared_write_outputs(&ask->shared, &ask->report);
 	print(ask);
+	if (ask->shared.is_quiet || ask->shared.is_json)
+		shared_say_gates(&ask->shared, &ask->report);
 	if (fflush(stdout) || ferror(stdout)) {
 		cli_say("cannot write the report: %s", strerror(errno));
 		return CLI_EXIT_NO_JOB;

@@ -228,8 +228,10 @@ static void run_say_unwatched(const struct run *run)
 
 static void run_print(struct run *run, const struct report *report)
 {
-	if (run->shared.is_quiet)
+	if (run->shared.is_quiet) {
+		shared_say_gates(&run->shared, report);
 		return;
+	}
 	if (run->shared.is_json) {
 		json_t *json = json_report(report);
 

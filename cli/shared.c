@@ -7,6 +7,7 @@
  * an option that does nothing would be believed.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "cli.h"
 #include "shared.h"
+#include "verdict.h"
 
 enum {
 	KEY_SLOW_CALLBACK = 256,
@@ -191,9 +193,10 @@ static const struct argp_option output_options[] = {
 	{"own-code", KEY_OWN_CODE, "GLOB,...", 0, "installed code to treat as the user's own", 2},
 	{"service", KEY_SERVICE, "NAME", 0, "the service the processes belong to", 2},
 	{"report", KEY_REPORT, "PATH", 0, "write a report: .json, .jsonl, .txt; repeatable", 2},
-	{"fail-on", KEY_FAIL_ON, "EXPR", 0, "exit 3 when it holds, as in 'slow-callback>250ms'", 2},
+	{"fail-on", KEY_FAIL_ON, "EXPR", 0, "exit 3 when it is broken: any, 'slow-callback>250ms'",
+	 2},
 	{"json", KEY_JSON, 0, 0, "JSON instead of text", 2},
-	{"quiet", KEY_QUIET, 0, 0, "print nothing but errors", 2},
+	{"quiet", KEY_QUIET, 0, 0, "print nothing but errors and broken gates", 2},
 	{"color", KEY_COLOR, "WHEN", 0, "auto, always, never", 2},
 	{0},
 };
@@ -342,4 +345,15 @@ struct text_style shared_style(const struct shared *shared, int fd, char *cwd, s
 		.is_colored = shared->is_colored < 0 ? wants_color(fd) : shared->is_colored,
 		.base_dir = getcwd(cwd, cwd_bytes),
 	};
+}
+
+/* Where the report is not shown, a line for each gate that does not hold. */
+void shared_say_gates(const struct shared *shared, const struct report *report)
+{
+	char cwd[PATH_MAX];
+	struct text_style style = shared_style(shared, STDERR_FILENO, cwd, sizeof(cwd));
+
+	for (uint32_t i = 0; i < report->n_gates; i++)
+		if (!report->gates[i].is_ok)
+			verdict_print_line(stderr, &report->gates[i], report, &style);
 }

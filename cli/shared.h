@@ -39,6 +39,7 @@ extern const struct argp shared_later_argp;
 void shared_take_environment(struct shared *shared);
 void shared_to_environment(const struct shared *shared, char *buf, size_t buf_bytes);
 void shared_check_gates(const struct shared *shared);
+void shared_say_gates(const struct shared *shared, const struct report *report);
 void shared_report_options(const struct shared *shared, struct report_options *ret_options);
 int shared_open_outputs(struct shared *shared);
 int shared_write_outputs(struct shared *shared, const struct report *report);

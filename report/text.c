@@ -12,6 +12,7 @@
 #include "advice.h"
 #include "stamp.h"
 #include "text.h"
+#include "verdict.h"
 
 #define TEXT_COLUMNS 79
 /* More than a screen of workers tells nobody anything; the JSON has them all. */
@@ -210,6 +211,16 @@ static void text_site(FILE *out, const struct frame *frame, const char *before,
 	text_print(out, function, 30);
 }
 
+/* "KIND at FILE:LINE FUNCTION", for a line of its own. */
+void text_print_site(FILE *out, const struct frame *frame, const char *what,
+		     const struct text_style *style)
+{
+	char before[64];
+
+	snprintf(before, sizeof(before), "%s at ", what);
+	text_site(out, frame, before, style);
+}
+
 /* How the program was entered says nothing about who called. */
 static bool is_entry(const struct frame *frame)
 {
@@ -299,12 +310,11 @@ static void text_gates(FILE *out, const struct report *report, const struct text
 	for (uint32_t i = 0; i < report->n_gates; i++) {
 		const struct gate *gate = &report->gates[i];
 
-		fputs("  gate ", out);
-		text_print(out, gate->expr, 40);
+		fputs("  ", out);
 		color_on(out, style, gate->is_ok ? GREEN : RED);
-		fputs(gate->is_ok ? " holds" : " is broken", out);
+		verdict_print(out, gate, report);
 		color_off(out, style);
-		fputs(gate->is_measured ? "\n" : ": it could not be measured\n", out);
+		fputc('\n', out);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "base/defs.h"
 #include "output.h"
 #include "text.h"
+#include "verdict.h"
 
 static const char golden[] =
 	"loophound: watched 1 process, 1 loop, for 12.4 s\n"
@@ -28,7 +29,7 @@ static const char golden[] =
 	"    coroutine save was made and never awaited\n"
 	"    Await it, or start it with asyncio.create_task() and keep the task.\n"
 	"\n"
-	"  gate any is broken\n"
+	"  --fail-on any: FAILED (2 findings)\n"
 	"\n"
 	"  not blamed: 2 stalls while the process was not scheduled\n"
 	"  not seen: ring-full 3 (events, since nobody read them in time)\n";
@@ -117,6 +118,55 @@ static void test_golden(void **state)
 	free(stack);
 }
 
+static void check_verdict(const struct gate *gate, const struct report *report, const char *wanted)
+{
+	struct text_style style = {.base_dir = "/srv"};
+	char buf[256] = "";
+	FILE *out = fmemopen(buf, sizeof(buf), "w");
+
+	verdict_print_line(out, gate, report, &style);
+	fclose(out);
+	assert_string_equal(buf, wanted);
+}
+
+#define GATE(text, number) (&(struct gate){.expr = text, .is_measured = true, .value = (number)})
+
+static void test_verdicts(void **state)
+{
+	struct finding call = {.kind = KIND_BLOCKING_CALL,
+			       .count = 4,
+			       .max_ns = 150000000,
+			       .culprit = {"/srv/app.py", "f", "app", 12, FRAME_PYTHON, true}};
+	struct finding dropped = {
+		.kind = KIND_NEVER_AWAITED,
+		.count = 3,
+		.culprit = {"/opt/jobs.py", "run", "jobs", 5, FRAME_PYTHON, true}};
+	struct finding *findings[] = {&call, &dropped};
+	struct report report = {.findings = findings, .n_findings = 2};
+
+	(void)state;
+	check_verdict(GATE("any", 7), &report,
+		      "loophound: --fail-on any: FAILED, 2 findings; worst: 150 ms blocking-call "
+		      "at app.py:12 f\n");
+	check_verdict(GATE("never-awaited:count>2", 3), &report,
+		      "loophound: --fail-on never-awaited:count>2: FAILED, 3 times; worst: "
+		      "never-awaited at /opt/jobs.py:5 run\n");
+	check_verdict(GATE("blocking-call>50ms", 150e6), &report,
+		      "loophound: --fail-on blocking-call>50ms: FAILED, 1 finding; worst: 150 ms "
+		      "blocking-call at app.py:12 f\n");
+	check_verdict(GATE("lag-p99>50ms", 152e6), &report,
+		      "loophound: --fail-on lag-p99>50ms: FAILED, 152 ms\n");
+	check_verdict(GATE("utilisation>80%", 0.97), &report,
+		      "loophound: --fail-on utilisation>80%: FAILED, 97 %\n");
+	check_verdict(GATE("lost>0", 2), &report, "loophound: --fail-on lost>0: FAILED, 2 lost\n");
+	check_verdict(GATE("no expression", 2), &report,
+		      "loophound: --fail-on no expression: FAILED\n");
+	check_verdict(&(struct gate){.expr = "any"}, &report,
+		      "loophound: --fail-on any: could not be checked: no loop ran\n");
+	check_verdict(&(struct gate){.expr = "any", .is_measured = true, .is_ok = true}, &report,
+		      "loophound: --fail-on any: passed\n");
+}
+
 static void test_empty(void **state)
 {
 	struct report report = REPORT_INIT;
@@ -198,9 +248,9 @@ static void test_formats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),	cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_print),	cmocka_unit_test(test_advice),
-		cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_golden),	 cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_print),
+		cmocka_unit_test(test_advice),	 cmocka_unit_test(test_formats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
