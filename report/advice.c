@@ -125,6 +125,27 @@ static const char *or_unknown(const char *text)
 	return text && *text ? text : "something";
 }
 
+/*
+ * A call that the user's code made without a library, as people write it. select() stays: it is
+ * time.sleep() until CPython 3.10 (Modules/timemodule.c, pysleep()), and select.select() on all.
+ */
+static const char *call_words(const struct finding *f)
+{
+	static const struct {
+		const char *name, *words;
+	} calls[] = {
+		{"clock_nanosleep", "time.sleep (clock_nanosleep)"},
+		{"sem_wait", "a lock (sem_wait)"},
+		{"sem_clockwait", "a lock (sem_clockwait)"},
+		{"sem_timedwait", "a lock (sem_timedwait)"},
+	};
+
+	for (size_t i = 0; f->call.name && !finding_inside(f) && i < ARRAY_LEN(calls); i++)
+		if (!strcmp(f->call.name, calls[i].name))
+			return calls[i].words;
+	return or_unknown(f->call.name);
+}
+
 static void message_call(const struct finding *f, const char *longest, char *buf, size_t n)
 {
 	const struct frame *inside = finding_inside(f);
@@ -136,8 +157,8 @@ static void message_call(const struct finding *f, const char *longest, char *buf
 			 inside->module, inside->function, or_unknown(f->call.name), on, target,
 			 f->count > 1 ? "up to " : "", longest);
 	else
-		snprintf(buf, n, "%s%s%s held the loop for %s%s", or_unknown(f->call.name), on,
-			 target, f->count > 1 ? "up to " : "", longest);
+		snprintf(buf, n, "%s%s%s held the loop for %s%s", call_words(f), on, target,
+			 f->count > 1 ? "up to " : "", longest);
 }
 
 static void message_stuck(const struct finding *f, const char *longest, char *buf, size_t n)
@@ -145,7 +166,7 @@ static void message_stuck(const struct finding *f, const char *longest, char *bu
 	const char *how = f->is_provisional ? "has not ended for" : "never ended; last seen after";
 
 	if (f->call.name)
-		snprintf(buf, n, "%s %s %s", f->call.name, how, longest);
+		snprintf(buf, n, "%s %s %s", call_words(f), how, longest);
 	else
 		snprintf(buf, n, "%s %s %s", or_unknown(f->culprit.function), how, longest);
 }

@@ -227,6 +227,42 @@ static void test_advice(void **state)
 	}
 }
 
+/* A call without a library is named as people write it; within one, as it is. */
+static void test_call_words(void **state)
+{
+	static const struct {
+		const char *call, *message;
+	} cases[] = {
+		{"clock_nanosleep", "time.sleep (clock_nanosleep) held the loop for up to 151 ms"},
+		{"sem_clockwait", "a lock (sem_clockwait) held the loop for up to 151 ms"},
+		{"sem_wait", "a lock (sem_wait) held the loop for up to 151 ms"},
+		{"sem_timedwait", "a lock (sem_timedwait) held the loop for up to 151 ms"},
+		{"select", "select held the loop for up to 151 ms"},
+		{NULL, "something held the loop for up to 151 ms"},
+	};
+	struct stack *stack = make_stack();
+	struct finding finding = {.kind = KIND_BLOCKING_CALL, .count = 2, .max_ns = 151000000};
+	char buf[ADVICE_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		finding.call.name = cases[i].call;
+		assert_string_equal(advice_message(&finding, buf, sizeof(buf)), cases[i].message);
+	}
+	finding.call.name = "sem_wait";
+	finding.stacks[0] = stack;
+	finding.n_stacks = 1;
+	finding.culprit = stack->frames[1];
+	assert_string_equal(advice_message(&finding, buf, sizeof(buf)),
+			    "psycopg2.connect waited in sem_wait and held the loop for up to "
+			    "151 ms");
+	finding.n_stacks = 0;
+	finding.kind = KIND_STUCK;
+	assert_string_equal(advice_message(&finding, buf, sizeof(buf)),
+			    "a lock (sem_wait) never ended; last seen after 151 ms");
+	free(stack);
+}
+
 static void test_formats(void **state)
 {
 	enum output_format format;
@@ -248,9 +284,10 @@ static void test_formats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),	 cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_print),
-		cmocka_unit_test(test_advice),	 cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_golden),	   cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_verdicts),   cmocka_unit_test(test_print),
+		cmocka_unit_test(test_advice),	   cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_call_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
