@@ -63,16 +63,23 @@ static const char *const texts[_KIND_N] = {
 		"To run it beside: task = asyncio.create_task(save(order)), and keep the task.\n",
 };
 
+static void list_kinds(bool is_detected)
+{
+	for (unsigned int i = 0; i < _KIND_N; i++)
+		if (kind_is_detected((enum finding_kind)i) == is_detected)
+			printf("  %s\n", kind_name((enum finding_kind)i));
+}
+
 int cmd_explain(int argc, char **argv)
 {
 	enum finding_kind kind;
 
 	if (argc < 2 || !strcmp(argv[1], "--help")) {
 		puts("Usage: loophound explain KIND\n\nKinds of finding:");
-		for (unsigned int i = 0; i < _KIND_N; i++)
-			printf("  %s%s\n", kind_name((enum finding_kind)i),
-			       texts[i] ? "" : " (not detected by this version yet)");
-		return argc < 2 ? CLI_EXIT_USAGE : CLI_EXIT_OK;
+		list_kinds(true);
+		puts("\nNot detected by this version yet:");
+		list_kinds(false);
+		return CLI_EXIT_OK;
 	}
 	if (kind_parse(argv[1], strlen(argv[1]), &kind))
 		cli_usage("explain: there is no kind '%s'; loophound explain lists them", argv[1]);

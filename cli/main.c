@@ -29,7 +29,7 @@ static void help(FILE *out)
 	      "  loophound run [OPTION...] -- CMD...   start CMD watched, report at its end\n"
 	      "  loophound report [FILE.lhr...]        the report of recordings, or of loophoundd\n"
 	      "  loophound status                      what loophoundd watches\n"
-	      "  loophound explain KIND                what a kind of finding means\n"
+	      "  loophound explain [KIND]              what a kind of finding means\n"
 	      "\n"
 	      "  loophound run -- python3 app.py\n"
 	      "  loophound run --report r.json -- uvicorn app:app --workers 4\n"
@@ -41,6 +41,7 @@ static void help(FILE *out)
 
 int main(int argc, char **argv)
 {
+	static char long_help[] = "--help"; /* argp has -? for it, which nobody types */
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	argp_err_exit_status = CLI_EXIT_USAGE;
@@ -57,6 +58,8 @@ int main(int argc, char **argv)
 			continue;
 		if (!verbs[i].run)
 			cli_usage("%s is not available yet", name);
+		if (argc > 2 && !strcmp(argv[2], "-h"))
+			argv[2] = long_help;
 		return verbs[i].run(argc - 1, argv + 1);
 	}
 	cli_usage("there is no verb '%s'; loophound --help lists them", name);

@@ -7,8 +7,9 @@
  *	KIND:count>N		broken by more of them
  *	lag-p99>DURATION	turn-max>DURATION	utilisation>PERCENT	lost>N
  *
- * An expression is read before the program starts, so that a typing error costs nothing. A gate
- * on what could not be measured is broken: "no loop ran" must not pass as "no loop lagged".
+ * Spaces may stand around each part. An expression is read before the program starts, so that a
+ *typing error costs nothing. A gate on what could not be measured is broken: "no loop ran" must not
+ *pass as "no loop lagged".
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +17,9 @@
 
 #include "gate.h"
 #include "wire/options.h"
+
+/* No limit that means anything is longer. */
+#define GATE_MAX_LIMIT 64
 
 static int gate_fail(struct gate_error *ret_error, size_t at, const char *text)
 {
@@ -51,10 +55,23 @@ static int gate_duration(const char *text, double *ret_number)
 	return 0;
 }
 
-static int gate_limit(struct gate_rule *rule, const char *text, struct gate_error *ret_error)
+static const char *skip_spaces(const char *text)
 {
-	size_t at = (size_t)(text - rule->expr);
+	return text + strspn(text, " ");
+}
 
+static int gate_limit(struct gate_rule *rule, const char *after, struct gate_error *ret_error)
+{
+	const char *start = skip_spaces(after);
+	size_t at = (size_t)(start - rule->expr), length = strlen(start);
+	char text[GATE_MAX_LIMIT];
+
+	while (length && start[length - 1] == ' ')
+		length--;
+	if (length >= sizeof(text))
+		return gate_fail(ret_error, at, "too long for a limit");
+	memcpy(text, start, length);
+	text[length] = '\0';
 	switch (rule->subject) {
 	case GATE_KIND_SPAN:
 	case GATE_LAG_P99:
@@ -106,7 +123,8 @@ static int gate_of_kind(struct gate_rule *rule, const char *text, struct gate_er
 	size_t at = (size_t)(text - rule->expr);
 
 	if (!kind_is_detected(rule->kind))
-		return gate_fail(ret_error, 0, "this kind is not detected by this version yet");
+		return gate_fail(ret_error, (size_t)(skip_spaces(rule->expr) - rule->expr),
+				 "this kind is not detected by this version yet");
 	rule->subject = GATE_KIND;
 	if (!*text)
 		return 0;
@@ -116,7 +134,7 @@ static int gate_of_kind(struct gate_rule *rule, const char *text, struct gate_er
 	if (*text == ':') {
 		if (strncmp(text, count, sizeof(count) - 1))
 			return gate_fail(ret_error, at, "only :count can stand here");
-		text += sizeof(count) - 1;
+		text = skip_spaces(text + sizeof(count) - 1);
 		rule->subject = GATE_KIND_COUNT;
 	}
 	if (*text != '>')
@@ -131,22 +149,24 @@ static int gate_of_kind(struct gate_rule *rule, const char *text, struct gate_er
  */
 int gate_parse(const char *expr, struct gate_rule *ret_rule, struct gate_error *ret_error)
 {
-	size_t length = strcspn(expr, ":>");
+	const char *start = skip_spaces(expr);
+	size_t length = strcspn(start, ":> ");
+	const char *rest = skip_spaces(start + length);
 	struct gate_rule rule = {.expr = expr};
 	int r = 0;
 
-	if (!strcmp(expr, "any"))
+	if (length == 3 && !memcmp(start, "any", 3) && !*rest)
 		rule.subject = GATE_ANY;
-	else if (!kind_parse(expr, length, &rule.kind))
-		r = gate_of_kind(&rule, expr + length, ret_error);
-	else if (gate_figure(expr, length, &rule.subject))
-		r = gate_fail(ret_error, 0,
+	else if (!kind_parse(start, length, &rule.kind))
+		r = gate_of_kind(&rule, rest, ret_error);
+	else if (gate_figure(start, length, &rule.subject))
+		r = gate_fail(ret_error, (size_t)(start - expr),
 			      "neither a kind of finding, nor any, lag-p99, turn-max, utilisation, "
 			      "lost");
-	else if (expr[length] != '>')
-		r = gate_fail(ret_error, length, "a > and a limit belong here");
+	else if (*rest != '>')
+		r = gate_fail(ret_error, (size_t)(rest - expr), "a > and a limit belong here");
 	else
-		r = gate_limit(&rule, expr + length + 1, ret_error);
+		r = gate_limit(&rule, rest + 1, ret_error);
 	if (!r)
 		*ret_rule = rule;
 	return r;

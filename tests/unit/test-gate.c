@@ -22,6 +22,10 @@ static void test_parse(void **state)
 		{"turn-max>1s", GATE_TURN_MAX, 1e9},
 		{"utilisation>80%", GATE_UTILISATION, 0.8},
 		{"lost>0", GATE_LOST, 0},
+		{"lag-p99 > 50ms", GATE_LAG_P99, 50e6},
+		{" blocking-call :count > 10 ", GATE_KIND_COUNT, 10},
+		{"utilisation >80% ", GATE_UTILISATION, 0.8},
+		{" any ", GATE_ANY, 0},
 	};
 
 	(void)state;
@@ -63,6 +67,11 @@ static void test_refused(void **state)
 		{"lost>many", 5},
 		{"any>3", 0},
 		{"anything", 0},
+		{" anything", 1},
+		{"any thing", 0},
+		{"lag-p99 50ms", 8},
+		{"lag-p99 > 5 0ms", 10},
+		{"blocking-call: count>3", 13},
 	};
 
 	(void)state;
