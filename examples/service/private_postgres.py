@@ -10,12 +10,17 @@ import glob
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import tempfile
 
 
 class NoPostgres(Exception):
     """Why there can be no server here."""
+
+
+class PostgresFailed(Exception):
+    """A program of the server failed, and what it said."""
 
 
 def programs_folder():
@@ -51,7 +56,7 @@ class PrivatePostgres:
             )
         if result.returncode != 0:
             with open(log_path, errors="replace") as log:
-                raise NoPostgres(f"{program} failed: {log.read()[-2000:]}")
+                raise PostgresFailed(f"{program} failed: {log.read()[-2000:]}")
 
     def __enter__(self):
         # Short: the path of a Unix socket must fit in 107 bytes.
@@ -87,7 +92,14 @@ class PrivatePostgres:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             self.as_user = [
                 "setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid),
-                "--clear-groups", "--",
+                "--clear-groups",
             ]
+            if not os.stat("/").st_mode & stat.S_IXOTH:
+                # A root folder that only root may enter, as mktemp makes one for a chroot.
+                # access() forgets capabilities, but for that secure bit.
+                self.as_user += ["--securebits", "+no_setuid_fixup",
+                                 "--inh-caps", "+dac_read_search",
+                                 "--ambient-caps", "+dac_read_search"]
+            self.as_user.append("--")
             return
         raise NoPostgres("PostgreSQL does not run as root, and there is no user to run it as")

@@ -30,6 +30,8 @@ if [ $# -gt 0 ]; then
 else
 	root=$(mktemp -d /var/tmp/loophound-fresh-XXXXXX)
 fi
+# The / of a machine is open to all its users.
+chmod 755 "$root"
 
 cleanup()
 {
