@@ -190,10 +190,14 @@ static void cause_add(struct cause *cause, const struct cause *more)
 {
 	int64_t cpu_ns = sum_ns(cause->on_cpu_ns, more->on_cpu_ns);
 	int64_t queue_ns = sum_ns(cause->run_queue_ns, more->run_queue_ns);
+	int64_t gil_ns = sum_ns(cause->gil_wait_ns, more->gil_wait_ns);
 	int64_t unknown_ns = sum_ns(cause->unknown_ns, more->unknown_ns);
 
 	cause->on_cpu_ns = sum_measured(cause->on_cpu_ns, more->on_cpu_ns);
 	cause->run_queue_ns = sum_measured(cause->run_queue_ns, more->run_queue_ns);
+	cause->gil_wait_ns = sum_measured(cause->gil_wait_ns, more->gil_wait_ns);
+	if (cause->gil_wait_ns < 0)
+		unknown_ns = sum_ns(unknown_ns, gil_ns);
 	if (cause->on_cpu_ns < 0)
 		unknown_ns = sum_ns(unknown_ns, cpu_ns);
 	if (cause->run_queue_ns < 0)

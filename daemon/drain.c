@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "drain.h"
+#include "exempt.h"
 #include "stuck.h"
 #include "wire/check.h"
 #include "wire/ring.h"
@@ -93,6 +94,10 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 	if (judge_call(&limits, &facts, &judgement) != VERDICT_FINDING)
 		return;
 	stack = watch_stack(watch, &call->head);
+	if (exempt_call(stack)) {
+		free(stack);
+		return;
+	}
 	site_of_stack(stack, &site);
 	drain_count(drain, watch,
 		    &(struct incident){
@@ -188,6 +193,7 @@ static void drain_callback(struct drain *drain, struct watch *watch,
 		.cpu_ns = callback->cpu_ns,
 		.run_queue_ns = callback->run_queue_ns,
 		.frozen_ns = callback->frozen_ns,
+		.gil_wait_ns = callback->gil_wait_ns,
 	};
 	struct stall_query query = {
 		.slot = callback->slot,
@@ -219,6 +225,7 @@ static void drain_turn(struct drain *drain, struct watch *watch, const struct re
 		.cpu_ns = turn->cpu_ns,
 		.run_queue_ns = turn->run_queue_ns,
 		.frozen_ns = turn->frozen_ns,
+		.gil_wait_ns = turn->gil_wait_ns,
 	};
 	struct stall_query query = {
 		.slot = turn->slot,

@@ -6,9 +6,9 @@
  * from numbers alone. Pure: no clock, no memory, no names, so that a table can test it.
  *
  * One cause, one finding. What a callback spent in calls that are reported by themselves is taken
- * off it, and the rest is judged on its own. Time in which the process could run and did not, or
- * was stopped or throttled, is nobody's fault: with it taken off, a stall has to be past the limit
- * still.
+ * off it, and the rest is judged on its own. Time in which the process could run and did not, was
+ * stopped or throttled, or waited for another thread to let go of the GIL, is not the fault of the
+ * code on the stack: with it taken off, a stall has to be past the limit still.
  *
  * The size of a finding is what the loop was held for: without the reported calls, and without the
  * time for which the whole process was frozen. Waiting for a CPU stays in it, as a part of its
@@ -39,18 +39,22 @@ static void split_cause(const struct stall_facts *facts, nsec_t span_ns, struct 
 {
 	nsec_t run_queue_ns = MIN(measured(facts->run_queue_ns), span_ns);
 	nsec_t on_cpu_ns = MIN(measured(facts->cpu_ns), span_ns - run_queue_ns);
+	nsec_t gil_wait_ns = MIN(measured(facts->gil_wait_ns), span_ns - run_queue_ns - on_cpu_ns);
 
 	ret_cause->on_cpu_ns = facts->cpu_ns < 0 ? -1 : (int64_t)on_cpu_ns;
 	ret_cause->run_queue_ns = facts->run_queue_ns < 0 ? -1 : (int64_t)run_queue_ns;
-	ret_cause->unknown_ns = (int64_t)(span_ns - run_queue_ns - on_cpu_ns);
+	ret_cause->gil_wait_ns = facts->gil_wait_ns < 0 ? -1 : (int64_t)gil_wait_ns;
+	ret_cause->unknown_ns = (int64_t)(span_ns - run_queue_ns - on_cpu_ns - gil_wait_ns);
 }
 
 static void not_split(struct judgement *ret_judgement, enum finding_kind kind, nsec_t span_ns)
 {
 	ret_judgement->kind = kind;
 	ret_judgement->span_ns = span_ns;
-	ret_judgement->cause =
-		(struct cause){.on_cpu_ns = -1, .run_queue_ns = -1, .unknown_ns = (int64_t)span_ns};
+	ret_judgement->cause = (struct cause){.on_cpu_ns = -1,
+					      .run_queue_ns = -1,
+					      .unknown_ns = (int64_t)span_ns,
+					      .gil_wait_ns = -1};
 }
 
 /* A hooked call that has returned, or the sum of many short ones. */
@@ -73,7 +77,8 @@ static enum verdict judge_stall(const struct limits *limits, const struct stall_
 {
 	nsec_t own_ns = minus(facts->span_ns, facts->reported_ns);
 	nsec_t held_ns = minus(own_ns, measured(facts->frozen_ns));
-	nsec_t rest_ns = minus(held_ns, measured(facts->run_queue_ns));
+	nsec_t rest_ns =
+		minus(held_ns, measured(facts->run_queue_ns) + measured(facts->gil_wait_ns));
 
 	if (!is_wanted(limits, kind, facts->start_ns) || own_ns < limit_ns)
 		return VERDICT_NOTHING;

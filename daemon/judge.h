@@ -17,7 +17,7 @@ struct limits {
 struct stall_facts {
 	nsec_t start_ns, span_ns;
 	nsec_t reported_ns; /* of it, in calls reported by themselves */
-	int64_t cpu_ns, run_queue_ns, frozen_ns;
+	int64_t cpu_ns, run_queue_ns, frozen_ns, gil_wait_ns;
 };
 
 struct call_facts {
@@ -35,7 +35,8 @@ struct judgement {
 enum verdict {
 	VERDICT_NOTHING,
 	VERDICT_FINDING,
-	VERDICT_DESCHEDULED, /* past the limit only because the process was not scheduled */
+	VERDICT_DESCHEDULED, /* past the limit only because it was not let run: by the kernel, or
+				by another thread that held the GIL */
 };
 
 enum verdict judge_call(const struct limits *limits, const struct call_facts *facts,

@@ -223,6 +223,7 @@ static void load_sizes(json_t *json, struct finding *finding)
 	finding->cause.on_cpu_ns = load_integer(cause, "on_cpu_ns", -1);
 	finding->cause.run_queue_ns = load_integer(cause, "run_queue_ns", -1);
 	finding->cause.unknown_ns = load_integer(cause, "unknown_ns", -1);
+	finding->cause.gil_wait_ns = load_integer(cause, "gil_wait_ns", -1);
 	json_array_foreach(json_object_get(json, "pids"), i, pid) {
 		if (finding->n_pids < MODEL_MAX_PIDS)
 			finding->pids[finding->n_pids++] = (int32_t)json_integer_value(pid);

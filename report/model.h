@@ -51,6 +51,7 @@ struct cause {
 	int64_t on_cpu_ns;
 	int64_t run_queue_ns;
 	int64_t unknown_ns;
+	int64_t gil_wait_ns;
 };
 
 struct finding {

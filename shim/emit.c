@@ -205,6 +205,12 @@ _hidden_ void emit_short_calls(struct loop *loop)
 	ring_commit(&record->head, size_bytes);
 }
 
+/* Measured by the thread itself, so exact, wherever the interpreter's state has a known size. */
+static int64_t gil_wait_ns(uint64_t ticks)
+{
+	return watch.runtime_bytes ? (int64_t)clock_span_ns(&watch.scale, ticks) : -1;
+}
+
 /* A callback past its limit has ended at now. */
 _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 			    const struct callee *callee)
@@ -229,6 +235,7 @@ _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 	record->function_str = callee ? callee->function_str : ARENA_NONE;
 	record->first_line = callee ? callee->first_line : 0;
 	record->reserved = 0;
+	record->gil_wait_ns = gil_wait_ns(loop->callback_gil_wait);
 	ring_commit(&record->head, sizeof(*record));
 }
 
@@ -254,6 +261,7 @@ _hidden_ void emit_turn(struct loop *loop, uint64_t now, uint64_t span)
 	record->function_str = loop->turn_max_function_str;
 	record->first_line = loop->turn_max_first_line;
 	record->max_callback = loop->turn_max;
+	record->gil_wait_ns = gil_wait_ns(loop->turn_gil_wait);
 	ring_commit(&record->head, sizeof(*record));
 }
 

@@ -206,6 +206,7 @@ static void callback_reset(struct loop *loop)
 {
 	loop->callback_calls = 0;
 	loop->callback_reported = 0;
+	loop->callback_gil_wait = 0;
 	loop->short_calls.sum = 0;
 	loop->short_calls.max = 0;
 	loop->short_calls.n = 0;
@@ -233,7 +234,7 @@ _hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_
 		emit_short_calls(loop);
 	if (span >= watch.limits.slow_callback)
 		emit_callback(loop, now, span, callee);
-	if (span >= loop->callback_reported + watch.limits.slow_callback)
+	if (span >= loop->callback_reported + loop->callback_gil_wait + watch.limits.slow_callback)
 		loop->turn_slow++;
 	if (span > loop->turn_max)
 		turn_remember(loop, span, callee);
@@ -295,6 +296,7 @@ _hidden_ void loop_turn_begin(struct loop *loop)
 	loop->turn_callbacks = 0;
 	loop->turn_slow = 0;
 	loop->turn_reported = 0;
+	loop->turn_gil_wait = 0;
 	loop->turn_max = 0;
 	loop->depth = 0;
 	loop->is_in_call = false;

@@ -43,6 +43,8 @@ struct loop {
 	uint32_t turn_slow;	    /* callbacks reported in this turn */
 	uint64_t callback_reported; /* ticks that RECORD_CALLs tell of */
 	uint64_t turn_reported;
+	uint64_t callback_gil_wait; /* ticks */
+	uint64_t turn_gil_wait;
 	uint64_t turn_max; /* the longest callback of the turn, and what it ran */
 	uint32_t turn_max_file_str;
 	uint32_t turn_max_function_str;

@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -223,6 +224,16 @@ fail:
 	return -EIO;
 }
 
+static uint64_t symbol_bytes(uint64_t raddr)
+{
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info object;
+
+	if (!raddr || !dladdr1((void *)(uintptr_t)raddr, &object, (void **)&symbol, RTLD_DL_SYMENT))
+		return 0;
+	return symbol ? symbol->st_size : 0;
+}
+
 /* What the loader knows of the interpreter. Called by the constructor, the only thread then. */
 _hidden_ void watch_init(void)
 {
@@ -230,6 +241,7 @@ _hidden_ void watch_init(void)
 		(const char *(*)(void))dlsym(RTLD_DEFAULT, "Py_GetVersion");
 
 	watch.runtime_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "_PyRuntime");
+	watch.runtime_bytes = symbol_bytes(watch.runtime_raddr);
 	watch.code_type_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
 	watch.python_version = get_version ? get_version() : "";
 	watch.clock_kind = clock_best_kind();

@@ -28,6 +28,7 @@ struct watch {
 	bool is_frames_ok; /* pyframe reads this interpreter right */
 	bool is_frames_tried;
 	uint64_t runtime_raddr; /* &_PyRuntime */
+	uint64_t runtime_bytes; /* its size; 0: not known */
 	uint64_t code_type_raddr;
 	const char *python_version; /* Py_GetVersion(), static */
 	pid_t pid;

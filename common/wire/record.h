@@ -33,8 +33,9 @@ struct record {
 #define RECORD_FLAG_GIL_HELD  0x1 /* call: the thread held the GIL all along */
 #define RECORD_FLAG_GIL_KNOWN 0x2 /* call: RECORD_FLAG_GIL_HELD means something */
 #define RECORD_FLAG_SUMMED    0x4 /* call: many short calls of one callback, shown at the largest */
-#define RECORD_FLAG_EARLY     0x8 /* sample: taken before the limit; void unless the stall gets there \
-				   */
+#define RECORD_FLAG_EARLY                                                       \
+	0x8 /* sample: taken before the limit; void unless the stall gets there \
+	     */
 #define RECORD_FLAG_STRICT 0x10 /* call: shorter than the limit, reported since it can block */
 
 /* Why a stack ends where it ends; the same numbers as enum pyframe_end. */
@@ -81,6 +82,7 @@ struct record_callback {
 	uint32_t function_str;
 	int32_t first_line;
 	uint32_t reserved;
+	int64_t gil_wait_ns; /* the thread waited for the GIL during it; exact; -1: not measured */
 };
 
 struct record_turn {
@@ -99,6 +101,7 @@ struct record_turn {
 	uint32_t function_str;
 	int32_t first_line;
 	uint64_t max_callback; /* ticks */
+	int64_t gil_wait_ns;
 };
 
 enum record_what {
@@ -132,8 +135,8 @@ struct record_dropped {
 static_assert(sizeof(struct record) == 16, "record");
 static_assert(sizeof(struct record_frame) == 16, "record_frame");
 static_assert(sizeof(struct record_call) == 80, "record_call");
-static_assert(sizeof(struct record_callback) == 104, "record_callback");
-static_assert(sizeof(struct record_turn) == 104, "record_turn");
+static_assert(sizeof(struct record_callback) == 112, "record_callback");
+static_assert(sizeof(struct record_turn) == 112, "record_turn");
 static_assert(sizeof(struct record_sample) == 72, "record_sample");
 static_assert(sizeof(struct record_dropped) == 40, "record_dropped");
 static_assert(sizeof(struct record_call) + RECORD_MAX_FRAMES * sizeof(struct record_frame) <=

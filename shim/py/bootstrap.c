@@ -17,8 +17,6 @@
  * A free-threaded build has other object layouts and no GIL that would order what we do: it is left
  * alone, and that is counted.
  */
-#include <dlfcn.h>
-#include <link.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -84,18 +82,6 @@ static int on_audit(const char *event, PyObject *args, void *unused)
 	return 0;
 }
 
-/* The interpreter's state, or as much of it as can hold the list. Return: its size in bytes. */
-static size_t runtime_find(void **ret_base)
-{
-	const ElfW(Sym) *symbol = NULL;
-	Dl_info object;
-
-	*ret_base = (void *)(uintptr_t)watch.runtime_raddr;
-	if (!*ret_base || !dladdr1(*ret_base, &object, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
-		return 0;
-	return MIN(symbol->st_size, RUNTIME_MAX_BYTES) & ~(sizeof(uint64_t) - 1);
-}
-
 /* Read by the kernel: what has changed may be no address at all. */
 static bool is_our_entry(uint64_t word)
 {
@@ -112,8 +98,8 @@ static bool is_our_entry(uint64_t word)
  */
 static bool audit_enter(void)
 {
-	uint64_t *words = NULL, *before;
-	size_t size_bytes = runtime_find((void **)&words);
+	uint64_t *words = (uint64_t *)(uintptr_t)watch.runtime_raddr, *before;
+	size_t size_bytes = MIN(watch.runtime_bytes, RUNTIME_MAX_BYTES) & ~(sizeof(*words) - 1);
 
 	before = mmap(NULL, RUNTIME_MAX_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);

@@ -132,7 +132,7 @@ FIELD(record_call, target_str, 64);
 FIELD(record_call, error, 68);
 FIELD(record_call, stack, 72);
 
-SIZE(record_callback, 104);
+SIZE(record_callback, 112);
 FIELD(record_callback, head, 0);
 FIELD(record_callback, slot, 16);
 FIELD(record_callback, n_calls, 20);
@@ -147,8 +147,9 @@ FIELD(record_callback, frozen_ns, 80);
 FIELD(record_callback, file_str, 88);
 FIELD(record_callback, function_str, 92);
 FIELD(record_callback, first_line, 96);
+FIELD(record_callback, gil_wait_ns, 104);
 
-SIZE(record_turn, 104);
+SIZE(record_turn, 112);
 FIELD(record_turn, head, 0);
 FIELD(record_turn, slot, 16);
 FIELD(record_turn, n_callbacks, 20);
@@ -164,6 +165,7 @@ FIELD(record_turn, file_str, 84);
 FIELD(record_turn, function_str, 88);
 FIELD(record_turn, first_line, 92);
 FIELD(record_turn, max_callback, 96);
+FIELD(record_turn, gil_wait_ns, 104);
 
 SIZE(record_sample, 72);
 FIELD(record_sample, head, 0);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -189,6 +190,17 @@ static void try_semaphore(void)
 	sem_destroy(&semaphore);
 }
 
+static void try_condition(void)
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+	struct timespec past = {.tv_sec = 1};
+
+	pthread_mutex_lock(&mutex);
+	TRY("pthread_cond_timedwait.late", pthread_cond_timedwait(&condition, &mutex, &past));
+	pthread_mutex_unlock(&mutex);
+}
+
 static pid_t child(void)
 {
 	pid_t pid = fork();
@@ -242,6 +254,7 @@ EXPORT int snippets_run(enum snippet_frame frame, char *text, int text_bytes)
 	try_listener();
 	try_socket();
 	try_semaphore();
+	try_condition();
 	if (frame != SNIPPET_VFORK) {
 		try_child();
 		try_any_child();
