@@ -186,12 +186,13 @@ _hidden_ void loop_stop(void)
 {
 	struct loop *loop = thread_loop;
 
-	if (!loop)
+	thread_loop = NULL;
+	/* Wiped in a child made behind libc's back. */
+	if (!loop || !loop->slot)
 		return;
 	loop_turn_end(loop);
 	atomic_store_explicit(&loop->slot->idle_since, 0, memory_order_relaxed);
 	loop->epoll_key = 0;
-	thread_loop = NULL;
 }
 
 /* In a fork child: the loops were the parent's. */
