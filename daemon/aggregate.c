@@ -212,6 +212,7 @@ static void call_merge(struct call *call, const struct call *more)
 		call->fd = -1;
 	if (call->gil_held != more->gil_held)
 		call->gil_held = -1;
+	call->n_calls = MAX(call->n_calls, more->n_calls);
 }
 
 static void finding_add(struct finding *finding, const struct incident *incident)

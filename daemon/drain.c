@@ -106,6 +106,7 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 			    .call = {.name = watch_string(watch, call->call_str),
 				     .target = watch_string(watch, call->target_str),
 				     .fd = MAX(call->fd, -1),
+				     .n_calls = call->n_calls,
 				     .gil_held = !is_gil_known				   ? -1
 						 : call->head.flags & RECORD_FLAG_GIL_HELD ? 1
 											   : 0},

@@ -105,6 +105,15 @@ static const char *advice_find(const struct advice *table, size_t n, const char 
 	return NULL;
 }
 
+/*
+ * Slow, but not for computing: it waited in a call that is not watched, or for a page. Where the
+ * time on the CPU was not measured, it counts as computing.
+ */
+static bool is_off_cpu(const struct finding *f)
+{
+	return f->cause.on_cpu_ns >= 0 && (uint64_t)f->cause.on_cpu_ns * 4 < f->total_ns;
+}
+
 /* What to do about it, one sentence. */
 const char *advice_text(const struct finding *finding)
 {
@@ -117,6 +126,10 @@ const char *advice_text(const struct finding *finding)
 		if (!text)
 			text = advice_find(by_call, ARRAY_LEN(by_call), finding->call.name);
 	}
+	if (finding->kind == KIND_SLOW_CALLBACK && is_off_cpu(finding))
+		text = "It waits in a call that is not told apart yet (a file, a pipe, a name "
+		       "look-up, os.system): use its asynchronous form, or await "
+		       "asyncio.to_thread().";
 	return text ? text : by_kind[finding->kind];
 }
 
@@ -152,7 +165,11 @@ static void message_call(const struct finding *f, const char *longest, char *buf
 	const char *on = f->call.target && *f->call.target ? " on " : "";
 	const char *target = *on ? f->call.target : "";
 
-	if (inside && inside->module && inside->function)
+	if (f->call.n_calls > 1)
+		snprintf(buf, n, "up to %u calls of %s%s%s in one callback held the loop for %s%s",
+			 f->call.n_calls, call_words(f), on, target, f->count > 1 ? "up to " : "",
+			 longest);
+	else if (inside && inside->module && inside->function)
 		snprintf(buf, n, "%s.%s waited in %s%s%s and held the loop for %s%s",
 			 inside->module, inside->function, or_unknown(f->call.name), on, target,
 			 f->count > 1 ? "up to " : "", longest);
@@ -183,7 +200,9 @@ const char *advice_message(const struct finding *finding, char *buf, size_t buf_
 	else if (finding->kind == KIND_STUCK)
 		message_stuck(finding, longest, buf, buf_bytes);
 	else if (finding->kind == KIND_SLOW_CALLBACK)
-		snprintf(buf, buf_bytes, "%s kept the loop busy for %s%s",
+		snprintf(buf, buf_bytes,
+			 is_off_cpu(finding) ? "%s held the loop for %s%s, mostly waiting"
+					     : "%s kept the loop busy for %s%s",
 			 or_unknown(finding->culprit.function), up_to, longest);
 	else if (finding->kind == KIND_LONG_TURN)
 		snprintf(buf, buf_bytes, "one turn of the loop took %s%s, no single callback did",

@@ -45,6 +45,8 @@ struct call {
 	const char *target;
 	int32_t fd;	  /* -1: none, or not always the same */
 	int32_t gil_held; /* -1: not known, else 0 or 1 */
+	uint32_t
+		n_calls; /* in the largest incident; more than 1: many short ones of one callback */
 };
 
 struct cause {
