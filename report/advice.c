@@ -114,6 +114,14 @@ static bool is_off_cpu(const struct finding *f)
 	return f->cause.on_cpu_ns >= 0 && (uint64_t)f->cause.on_cpu_ns * 4 < f->total_ns;
 }
 
+/* The import system is what runs just inside the line to blame. */
+static bool is_import(const struct finding *f)
+{
+	const struct frame *inside = finding_inside(f);
+
+	return inside && inside->file && !strncmp(inside->file, "<frozen importlib", 17);
+}
+
 /* What to do about it, one sentence. */
 const char *advice_text(const struct finding *finding)
 {
@@ -126,7 +134,9 @@ const char *advice_text(const struct finding *finding)
 		if (!text)
 			text = advice_find(by_call, ARRAY_LEN(by_call), finding->call.name);
 	}
-	if (finding->kind == KIND_SLOW_CALLBACK && is_off_cpu(finding))
+	if (finding->kind == KIND_SLOW_CALLBACK && is_import(finding))
+		text = "Import it before the loop starts. For a server's own start see --warmup.";
+	else if (finding->kind == KIND_SLOW_CALLBACK && is_off_cpu(finding))
 		text = "It waits in a call that is not told apart yet (a file, a pipe, a name "
 		       "look-up, os.system): use its asynchronous form, or await "
 		       "asyncio.to_thread().";
@@ -199,6 +209,8 @@ const char *advice_message(const struct finding *finding, char *buf, size_t buf_
 		message_call(finding, longest, buf, buf_bytes);
 	else if (finding->kind == KIND_STUCK)
 		message_stuck(finding, longest, buf, buf_bytes);
+	else if (finding->kind == KIND_SLOW_CALLBACK && is_import(finding))
+		snprintf(buf, buf_bytes, "an import here held the loop for %s%s", up_to, longest);
 	else if (finding->kind == KIND_SLOW_CALLBACK)
 		snprintf(buf, buf_bytes,
 			 is_off_cpu(finding) ? "%s held the loop for %s%s, mostly waiting"

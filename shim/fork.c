@@ -104,13 +104,20 @@ _hidden_ void fork_start_watchdog(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* watch_open() for whoever may be in a child that has not noticed yet. Keeps errno. */
+/*
+ * watch_open() for whoever may be in a child that has not noticed yet. A daemon is told at once and
+ * not when the watchdog comes round: a child may live for less than that. Keeps errno.
+ */
 _hidden_ bool fork_watch_open(void)
 {
 	int saved_errno = errno;
+	bool was_open;
 
 	if (watch_is_open() && !loops_are_ours())
 		forget_all();
+	was_open = watch_is_open();
+	if (!was_open && watch_open())
+		uplink_open();
 	errno = saved_errno;
-	return watch_open();
+	return watch_is_open();
 }

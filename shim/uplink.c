@@ -6,10 +6,10 @@
  * daemon learns of our end. Nothing here waits: connect() to a Unix socket answers at once, the
  * socket is non-blocking, and an answer is looked at by the watchdog when it comes round.
  *
- * The first connection is made by the constructor, in the program's descriptor table, and lasts. A
- * daemon that comes later, or comes again, is found by the watchdog, whose table is its own: such a
- * connection ends with the watchdog over a fork and is made anew after it. The daemon sees that the
- * process still has the region mapped, and takes it back when it says hello again.
+ * The first connection is made when the watch opens, in the program's descriptor table, and lasts.
+ * A daemon that comes later, or comes again, is found by the watchdog, whose table is its own: such
+ * a connection ends with the watchdog over a fork and is made anew after it. The daemon sees that
+ * the process still has the region mapped, and takes it back when it says hello again.
  *
  * While no daemon has taken us, and LOOPHOUND_DIR is given, the watchdog drains the ring itself,
  * into a recording.
@@ -30,7 +30,7 @@
 /* A daemon that refuses us does so for good, as far as this version goes; another may follow it. */
 #define REFUSED_RETRY_NS (30 * NSEC_PER_SEC)
 
-/* The constructor's connection, in the program's table. */
+/* The connection made when the watch opened, in the program's table. */
 static struct fd_mark first_socket = FD_MARK_NONE;
 
 /* The watchdog's: its copy of the first one, or one it has made. */
@@ -127,10 +127,13 @@ _hidden_ bool uplink_is_wanted(void)
 	return !access(path, F_OK);
 }
 
-/* Needs an open watch. No other thread runs yet. */
+/*
+ * By the constructor, or by the first loop of a process that had nobody to tell until then. Needs
+ * an open watch; there is no watchdog yet.
+ */
 _hidden_ void uplink_open(void)
 {
-	int fd = uplink_hello();
+	int fd = first_socket.fd < 0 ? uplink_hello() : -1;
 
 	if (fd >= 0)
 		fd_mark_take(&first_socket, fd_move_high(fd));

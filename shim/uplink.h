@@ -6,7 +6,7 @@
 
 #include "base/defs.h"
 
-/* The constructor. */
+/* Whoever opens the watch. */
 bool uplink_is_wanted(void);
 void uplink_open(void);
 
