@@ -50,13 +50,13 @@ static bool lock_wait(void)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += (long)LOCK_WAIT_NS;
 	if (until.tv_nsec >= (long)NSEC_PER_SEC) {
 		until.tv_nsec -= (long)NSEC_PER_SEC;
 		until.tv_sec++;
 	}
-	return !pthread_mutex_timedlock(&lock, &until);
+	return !pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &until);
 }
 
 static void fork_prepare(void)

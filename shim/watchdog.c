@@ -44,6 +44,7 @@ _hidden_ _Atomic int watchdog_state = WATCHDOG_ABSENT;
 
 static _Atomic uint32_t stop_word; /* futex: changes when the watchdog is to stop */
 static _Atomic bool is_stopping;
+static _Atomic bool is_finishing; /* the process ends */
 static pthread_t thread;
 static bool has_thread; /* to be joined; under the lock of fork.c */
 static _Atomic pid_t thread_tid;
@@ -95,7 +96,8 @@ static void watchdog_park(void)
 	scheduling_plan(0);
 	atomic_store_explicit(park, 1, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_PARKED, memory_order_seq_cst);
-	futex(park, FUTEX_WAIT, 1, &grace);
+	if (!atomic_load_explicit(&is_stopping, memory_order_seq_cst))
+		futex(park, FUTEX_WAIT, 1, &grace);
 	/* A daemon that has looked for parked ones before we were, was there before we look. */
 	uplink_tend(clock_monotonic());
 	while (atomic_load_explicit(park, memory_order_acquire) == 1 && !sample_any_open() &&
@@ -155,6 +157,9 @@ static void *watchdog_main(void *unused)
 	prctl(PR_SET_NAME, "loophound");
 	atomic_store_explicit(&thread_tid, (pid_t)syscall(SYS_gettid), memory_order_relaxed);
 	scheduling_begin(uplink_enter());
+	/* Alone with its root and working directory, so that setns() into a mount namespace works.
+	 */
+	unshare(CLONE_FS);
 	while (!atomic_load_explicit(&is_stopping, memory_order_acquire))
 		watchdog_round(&n_quiet);
 	scheduling_plan(0);
@@ -206,7 +211,8 @@ _hidden_ _cold_ void watchdog_call(void)
 /* Make the thread, unless it is there. Under the lock of fork.c. */
 _hidden_ void watchdog_start(void)
 {
-	if (atomic_load_explicit(&watchdog_state, memory_order_acquire) != WATCHDOG_ABSENT)
+	if (atomic_load_explicit(&watchdog_state, memory_order_acquire) != WATCHDOG_ABSENT ||
+	    atomic_load_explicit(&is_finishing, memory_order_acquire))
 		return;
 	/* One that a fork could not wait for has ended since. */
 	if (has_thread)
@@ -250,13 +256,18 @@ static void await_unlisted(pid_t tid)
 _hidden_ void watchdog_stop(void)
 {
 	struct timespec until;
+	int cancel_state, r;
 
 	if (!has_thread)
 		return;
 	watchdog_tell_to_stop();
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += STOP_WAIT_S;
-	if (pthread_timedjoin_np(thread, NULL, &until)) {
+	/* Joining is a cancellation point, and fork() is none. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	r = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until);
+	pthread_setcancelstate(cancel_state, NULL);
+	if (r) {
 		atomic_store_explicit(&is_stopping, false, memory_order_release);
 		return;
 	}
@@ -268,8 +279,14 @@ _hidden_ void watchdog_stop(void)
  */
 _hidden_ void watchdog_finish(void)
 {
-	struct timespec timeout = timespec_of(EXIT_WAIT_NS);
-	int state = atomic_load_explicit(&watchdog_state, memory_order_acquire);
+	nsec_t until_ns = clock_monotonic() + EXIT_WAIT_NS;
+	struct timespec step = timespec_of(EXIT_WAIT_NS / 20);
+	int state;
+
+	/* Several threads may end the process at once; and no turn makes the watchdog anew now. */
+	if (atomic_exchange_explicit(&is_finishing, true, memory_order_acq_rel))
+		return;
+	state = atomic_load_explicit(&watchdog_state, memory_order_acquire);
 
 	if (state == WATCHDOG_ABSENT || state == WATCHDOG_REFUSED) {
 		uplink_finish();
@@ -279,7 +296,11 @@ _hidden_ void watchdog_finish(void)
 		return;
 	atomic_store_explicit(&last_words, LAST_WORDS_WANTED, memory_order_release);
 	watchdog_tell_to_stop();
-	futex(&last_words, FUTEX_WAIT_PRIVATE, LAST_WORDS_WANTED, &timeout);
+	/* A signal ends a wait; what is left of the time is waited for again. */
+	while (clock_monotonic() < until_ns &&
+	       atomic_load_explicit(&last_words, memory_order_acquire) == LAST_WORDS_WANTED &&
+	       atomic_load_explicit(&watchdog_state, memory_order_acquire) != WATCHDOG_ABSENT)
+		futex(&last_words, FUTEX_WAIT_PRIVATE, LAST_WORDS_WANTED, &step);
 }
 
 /* In a fork child: everything noted was of the parent's threads. */
@@ -288,6 +309,7 @@ _hidden_ void watchdog_forget(void)
 	sample_forget();
 	scheduling_forget();
 	has_thread = false;
+	atomic_store_explicit(&is_finishing, false, memory_order_relaxed);
 	atomic_store_explicit(&last_words, LAST_WORDS_NONE, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_relaxed);
 }

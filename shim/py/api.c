@@ -116,6 +116,9 @@ _hidden_ PyObject *py_module(const char *name)
 /* Let a method of a static table lead to function. *ret_before is set first: it may run at once. */
 _hidden_ bool py_patch_method(struct method_def *method, void *function, void **ret_before)
 {
+	/* Another interpreter of this process has been here: the table is one for all. */
+	if (method->function == function)
+		return true;
 	*ret_before = method->function;
 	return patch_pointer(&method->function, function);
 }

@@ -19,7 +19,7 @@ static bool callee_describe(PyObject *code, struct callee *ret_callee)
 	struct pyframe_text text;
 
 	if (!code || !watch.is_frames_ok ||
-	    pyframe_describe_code(&watch.pyframe, &watch.remote, (uint64_t)(uintptr_t)code, &text))
+	    pyframe_describe_code(&watch.pyframe, &watch.self, (uint64_t)(uintptr_t)code, &text))
 		return false;
 	*ret_callee = (struct callee){
 		.file_str = intern(text.file, text.file_len),

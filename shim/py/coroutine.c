@@ -32,7 +32,7 @@ static uint32_t coroutine_name(PyObject *coroutine)
 	int length = -1;
 
 	if (name && watch.is_frames_ok)
-		length = pyframe_unicode(&watch.pyframe, &watch.remote, (uint64_t)(uintptr_t)name,
+		length = pyframe_unicode(&watch.pyframe, &watch.self, (uint64_t)(uintptr_t)name,
 					 text, sizeof(text));
 	if (name)
 		py.Py_DecRef(name);
