@@ -8,7 +8,8 @@
  * watchdog leaves the table it shares with the program for a copy and closes all but ours in it.
  *
  * The copies of the program's files live for the microseconds between the system calls. Record
- * locks belong to a table (struct files_struct), so closing the copies releases none.
+ * locks belong to a table (struct files_struct), so closing the copies releases none. On FUSE and
+ * NFS, though, each close of a copy is a flush that the program did not ask for.
  */
 #include <sched.h>
 #include <sys/resource.h>

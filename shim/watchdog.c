@@ -157,8 +157,7 @@ static void *watchdog_main(void *unused)
 	prctl(PR_SET_NAME, "loophound");
 	atomic_store_explicit(&thread_tid, (pid_t)syscall(SYS_gettid), memory_order_relaxed);
 	scheduling_begin(uplink_enter());
-	/* Alone with its root and working directory, so that setns() into a mount namespace works.
-	 */
+	/* Its root and working directory are its own: else setns() of a mount namespace fails. */
 	unshare(CLONE_FS);
 	while (!atomic_load_explicit(&is_stopping, memory_order_acquire))
 		watchdog_round(&n_quiet);
@@ -275,8 +274,7 @@ _hidden_ void watchdog_stop(void)
 	await_unlisted(atomic_load_explicit(&thread_tid, memory_order_relaxed));
 }
 
-/* The process ends: what is not yet in the recording is written, by the watchdog if there is one.
- */
+/* The process ends: the rest of a recording is written, by the watchdog if there is one. */
 _hidden_ void watchdog_finish(void)
 {
 	nsec_t until_ns = clock_monotonic() + EXIT_WAIT_NS;
