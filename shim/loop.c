@@ -40,6 +40,7 @@ static bool has_thread_end_key;
 static void loop_leave(struct loop *loop)
 {
 	atomic_store_explicit(&loop->tstate_raddr, 0, memory_order_release);
+	atomic_store_explicit(&loop->slot->tstate_raddr, 0, memory_order_relaxed);
 	atomic_store_explicit(&loop->slot->turn_start, 0, memory_order_release);
 	atomic_store_explicit(&loop->slot->idle_since, 0, memory_order_relaxed);
 	loop->is_open = false;
@@ -174,6 +175,7 @@ _hidden_ struct loop *loop_start(enum framework framework, int epoll_fd, uint64_
 	loop_describe(loop, epoll_fd);
 	watch_refine_clock();
 	atomic_store_explicit(&loop->tstate_raddr, tstate_raddr, memory_order_release);
+	atomic_store_explicit(&loop->slot->tstate_raddr, tstate_raddr, memory_order_relaxed);
 	loop->epoll_key = epoll_fd ^ LOOP_EPOLL_KEY;
 	loop->carry = 0;
 	thread_loop = loop;

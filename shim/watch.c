@@ -146,6 +146,8 @@ static void describe_options(const struct region *region, struct region_header *
 	header->blocking_call_ns = watch.options.blocking_call_ns;
 	header->stuck_ns = watch.options.stuck_ns;
 	header->warmup_ns = watch.options.warmup_ns;
+	header->switches = (watch.options.is_strict ? REGION_SWITCH_STRICT : 0) |
+			   (watch.options.is_native ? REGION_SWITCH_NATIVE : 0);
 }
 
 static uint64_t realtime_ns(void)
@@ -177,6 +179,8 @@ static void describe_watch(const struct region *region)
 		.clock_ticks0 = watch.scale.ticks0,
 		.clock_ns0 = watch.scale.ns0,
 		.clock_mult = watch.scale.mult,
+		.runtime_raddr = watch.runtime_raddr,
+		.code_type_raddr = watch.code_type_raddr,
 	};
 	atomic_store_explicit(&region->arena->used_bytes, sizeof(struct arena),
 			      memory_order_relaxed);

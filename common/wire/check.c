@@ -24,6 +24,10 @@ static uint32_t record_fixed_bytes(unsigned int type)
 		return sizeof(struct record_sample);
 	case RECORD_DROPPED:
 		return sizeof(struct record_dropped);
+	case RECORD_TASK:
+		return sizeof(struct record_task);
+	case RECORD_NATIVE:
+		return sizeof(struct record_native);
 	default:
 		return 0;
 	}
@@ -38,6 +42,10 @@ static const struct record_stack *record_stack_of(const struct record *record)
 		return &((const struct record_sample *)record)->stack;
 	case RECORD_DROPPED:
 		return &((const struct record_dropped *)record)->stack;
+	case RECORD_TASK:
+		return &((const struct record_task *)record)->stack;
+	case RECORD_NATIVE:
+		return &((const struct record_native *)record)->stack;
 	default:
 		return NULL;
 	}
@@ -47,7 +55,7 @@ static const struct record_stack *record_stack_of(const struct record *record)
 int record_check(const struct record *record, uint32_t size_bytes)
 {
 	const struct record_stack *stack;
-	uint32_t fixed_bytes;
+	uint32_t fixed_bytes, n_awaiters = 0;
 
 	if (size_bytes < sizeof(*record) || record->size != size_bytes)
 		return -EBADMSG;
@@ -57,20 +65,27 @@ int record_check(const struct record *record, uint32_t size_bytes)
 	stack = record_stack_of(record);
 	if (!stack)
 		return size_bytes == fixed_bytes ? 0 : -EBADMSG;
-	if (stack->n_frames > RECORD_MAX_FRAMES ||
-	    size_bytes != fixed_bytes + stack->n_frames * sizeof(struct record_frame))
+	if (record->type == RECORD_TASK)
+		n_awaiters = ((const struct record_task *)record)->n_awaiters;
+	if (stack->n_frames > RECORD_MAX_FRAMES || n_awaiters > RECORD_MAX_FRAMES ||
+	    size_bytes !=
+		    fixed_bytes + (stack->n_frames + n_awaiters) * sizeof(struct record_frame))
 		return -EBADMSG;
 	return 0;
 }
 
-/* The frames of a checked record, innermost first; NULL and 0 for a record that has none. */
+/*
+ * The frames of a checked record, innermost first (of a task: outermost first); NULL and 0 for a
+ * record that has none. Not for RECORD_NATIVE, whose frames are of another kind.
+ */
 const struct record_frame *record_frames(const struct record *record, uint32_t *ret_n_frames)
 {
 	const struct record_stack *stack = record_stack_of(record);
 
-	*ret_n_frames = stack ? stack->n_frames : 0;
-	if (!stack)
+	*ret_n_frames = 0;
+	if (!stack || record->type == RECORD_NATIVE)
 		return NULL;
+	*ret_n_frames = stack->n_frames;
 	return (const struct record_frame *)((const char *)record +
 					     record_fixed_bytes(record->type));
 }

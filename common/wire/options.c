@@ -90,17 +90,25 @@ static nsec_t *options_limit(struct options *options, const char *name, size_t l
 	return NULL;
 }
 
+static int options_switch(struct options *options, const char *name, size_t length)
+{
+	if (length != strlen("strict") ||
+	    (memcmp(name, "strict", length) && memcmp(name, "native", length)))
+		return -EINVAL;
+	if (*name == 's')
+		options->is_strict = true;
+	else
+		options->is_native = true;
+	return 0;
+}
+
 static int options_take(struct options *options, const char *part, size_t length)
 {
 	const char *equals = memchr(part, '=', length);
 	nsec_t *limit_ns;
 
-	if (!equals) {
-		if (length != strlen("strict") || memcmp(part, "strict", length))
-			return -EINVAL;
-		options->is_strict = true;
-		return 0;
-	}
+	if (!equals)
+		return options_switch(options, part, length);
 	limit_ns = options_limit(options, part, (size_t)(equals - part));
 	if (!limit_ns)
 		return -EINVAL;

@@ -14,14 +14,15 @@ struct options {
 	nsec_t blocking_call_ns;
 	nsec_t stuck_ns;
 	nsec_t warmup_ns;
-	bool is_strict;
+	bool is_strict; /* also calls that could have waited */
+	bool is_native; /* native frames too */
 };
 
 #define OPTIONS_DEFAULT                                                                       \
 	{                                                                                     \
 		.slow_callback_ns = 100 * NSEC_PER_MSEC, .long_turn_ns = 100 * NSEC_PER_MSEC, \
 		.blocking_call_ns = 20 * NSEC_PER_MSEC, .stuck_ns = 1 * NSEC_PER_SEC,         \
-		.warmup_ns = 0, .is_strict = false                                            \
+		.warmup_ns = 0, .is_strict = false, .is_native = false                        \
 	}
 
 int duration_parse(const char *text, size_t length, nsec_t *ret_duration_ns);

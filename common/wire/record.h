@@ -17,6 +17,8 @@ enum record_type {
 	RECORD_TURN = 4,     /* a turn past its limit, written when it has ended */
 	RECORD_SAMPLE = 5,   /* where a turn, callback or call was while it had not ended */
 	RECORD_DROPPED = 6,  /* a coroutine dropped without having run */
+	RECORD_TASK = 7,     /* the asyncio task of a call or sample of the same callback */
+	RECORD_NATIVE = 8,   /* the native frames of a call, written just before it */
 };
 
 #define RECORD_MAX_FRAMES 128
@@ -132,6 +134,51 @@ struct record_dropped {
 	struct record_stack stack; /* of the code that dropped it */
 };
 
+/*
+ * Which task a callback is a step of. Written before a call or a sample of that callback; the last
+ * one written holds for those that follow.
+ */
+struct record_task {
+	struct record head;
+	uint32_t slot;
+	uint32_t name_str; /* the task's name */
+	uint64_t turn_seq;
+	uint64_t callback_seq;
+	uint32_t coro_str;   /* qualified name of the task's own coroutine */
+	uint32_t n_awaiters; /* of struct record_awaiter, behind the frames; 3.14 on */
+	/* the chain of awaits, unlike other stacks outermost first: the task's coroutine, what it
+	 * awaits, and so on */
+	struct record_stack stack;
+};
+
+/* A task that waits for this one, or for one that does; the nearest first. */
+struct record_awaiter {
+	uint32_t name_str; /* the task's name */
+	uint32_t coro_str;
+	uint32_t file_str; /* where it waits */
+	int32_t line;
+};
+
+/* Where a frame is in the module that holds it; the same in every process that has loaded it. */
+struct record_native_frame {
+	uint32_t module_str; /* path, as the dynamic loader knows it; 0: in no module */
+	uint32_t reserved;
+	uint64_t offset; /* address - load base, of the instruction behind the call */
+};
+
+#define RECORD_N_ENTRY_WORDS (RECORD_MAX_FRAMES / 64)
+
+struct record_native {
+	struct record head;
+	uint32_t slot;
+	uint32_t reserved;
+	uint64_t start; /* of the call it belongs to */
+	/* bit i: Python frame i of the call's stack was entered from C, so that one native frame
+	 * of the interpreter's evaluation loop runs it and those inside up to the next bit */
+	uint64_t entries[RECORD_N_ENTRY_WORDS];
+	struct record_stack stack; /* of struct record_native_frame */
+};
+
 static_assert(sizeof(struct record) == 16, "record");
 static_assert(sizeof(struct record_frame) == 16, "record_frame");
 static_assert(sizeof(struct record_call) == 80, "record_call");
@@ -139,6 +186,11 @@ static_assert(sizeof(struct record_callback) == 112, "record_callback");
 static_assert(sizeof(struct record_turn) == 112, "record_turn");
 static_assert(sizeof(struct record_sample) == 72, "record_sample");
 static_assert(sizeof(struct record_dropped) == 40, "record_dropped");
+static_assert(sizeof(struct record_task) == 56, "record_task");
+static_assert(sizeof(struct record_awaiter) == sizeof(struct record_frame), "record_awaiter");
+static_assert(sizeof(struct record_native) == 56, "record_native");
+static_assert(sizeof(struct record_native_frame) == sizeof(struct record_frame),
+	      "record_native_frame");
 static_assert(sizeof(struct record_call) + RECORD_MAX_FRAMES * sizeof(struct record_frame) <=
 		      RECORD_MAX_BYTES,
 	      "the largest record");

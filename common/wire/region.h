@@ -10,7 +10,7 @@
 #include "wire/hist.h"
 
 /* Changes with every change of a struct in common/wire; a reader takes its own version alone. */
-#define WIRE_VERSION	    1
+#define WIRE_VERSION	    2
 
 #define REGION_MAGIC	    UINT64_C(0x31444e484f4f4c00) /* "\0LOOHND1" */
 
@@ -54,8 +54,12 @@ enum region_via {
 	REGION_VIA_INJECT = 2,
 };
 
-#define REGION_EXIT_RUNNING 0
-#define REGION_EXIT_STATUS  1 /* exit_status is what the process gave to exit() */
+/* The options in force in the process that are not limits. */
+#define REGION_SWITCH_STRICT 0x1
+#define REGION_SWITCH_NATIVE 0x2
+
+#define REGION_EXIT_RUNNING  0
+#define REGION_EXIT_STATUS   1 /* exit_status is what the process gave to exit() */
 
 struct region_header {
 	uint64_t magic;
@@ -96,7 +100,12 @@ struct region_header {
 	_Atomic int32_t exit_status;
 	_Atomic uint64_t other_polls; /* epoll waits that belong to no known loop; approximate */
 	_Atomic uint32_t park; /* futex: 1 while the watchdog sleeps until somebody wakes it */
-	uint32_t reserved;
+	uint32_t switches;     /* REGION_SWITCH_* */
+
+	/* for a reader of its Python frames from outside; 0: unknown */
+	uint64_t runtime_raddr;	  /* &_PyRuntime */
+	uint64_t code_type_raddr; /* &PyCode_Type */
+
 	_Atomic uint64_t lost[LOSS_N]; /* by enum loss */
 };
 
@@ -141,7 +150,8 @@ struct slot {
 	uint32_t reserved1;
 	uint64_t opened; /* ticks */
 	char thread_name[16];
-	uint64_t reserved2[2];
+	_Atomic uint64_t tstate_raddr; /* of the thread that runs the loop; 0: not to be read */
+	uint64_t reserved2;
 
 	struct hist turn;     /* span of a turn */
 	struct hist callback; /* span of a callback */

@@ -25,7 +25,7 @@
 #define FIELD(type, name, offset) \
 	static_assert(offsetof(struct type, name) == (offset), #type "." #name)
 
-static_assert(WIRE_VERSION == 1, "the numbers below are those of version 1");
+static_assert(WIRE_VERSION == 2, "the numbers below are those of version 2");
 static_assert(REGION_SLOTS_OFFSET == 4096, "slots");
 static_assert(REGION_ARENA_OFFSET == 1052672, "arena");
 static_assert(REGION_RING_OFFSET == 1576960, "ring");
@@ -34,7 +34,7 @@ static_assert(RING_DATA_BYTES == 1044480, "ring data");
 static_assert(HIST_N_BUCKETS == 529, "hist");
 static_assert(LOSS_N == 12, "losses");
 
-SIZE(region_header, 272);
+SIZE(region_header, 288);
 FIELD(region_header, magic, 0);
 FIELD(region_header, version, 8);
 FIELD(region_header, header_bytes, 12);
@@ -66,7 +66,10 @@ FIELD(region_header, exit_state, 152);
 FIELD(region_header, exit_status, 156);
 FIELD(region_header, other_polls, 160);
 FIELD(region_header, park, 168);
-FIELD(region_header, lost, 176);
+FIELD(region_header, switches, 172);
+FIELD(region_header, runtime_raddr, 176);
+FIELD(region_header, code_type_raddr, 184);
+FIELD(region_header, lost, 192);
 
 SIZE(slot, 12872);
 FIELD(slot, turn_start, 0);
@@ -85,6 +88,7 @@ FIELD(slot, epoll_fd, 76);
 FIELD(slot, generation, 80);
 FIELD(slot, opened, 88);
 FIELD(slot, thread_name, 96);
+FIELD(slot, tstate_raddr, 112);
 FIELD(slot, turn, 128);
 FIELD(slot, callback, 4376);
 FIELD(slot, lag, 8624);
@@ -186,6 +190,33 @@ FIELD(record_dropped, name_str, 20);
 FIELD(record_dropped, file_str, 24);
 FIELD(record_dropped, first_line, 28);
 FIELD(record_dropped, stack, 32);
+
+SIZE(record_task, 56);
+FIELD(record_task, head, 0);
+FIELD(record_task, slot, 16);
+FIELD(record_task, name_str, 20);
+FIELD(record_task, turn_seq, 24);
+FIELD(record_task, callback_seq, 32);
+FIELD(record_task, coro_str, 40);
+FIELD(record_task, n_awaiters, 44);
+FIELD(record_task, stack, 48);
+
+SIZE(record_awaiter, 16);
+FIELD(record_awaiter, name_str, 0);
+FIELD(record_awaiter, coro_str, 4);
+FIELD(record_awaiter, file_str, 8);
+FIELD(record_awaiter, line, 12);
+
+SIZE(record_native, 56);
+FIELD(record_native, head, 0);
+FIELD(record_native, slot, 16);
+FIELD(record_native, start, 24);
+FIELD(record_native, entries, 32);
+FIELD(record_native, stack, 48);
+
+SIZE(record_native_frame, 16);
+FIELD(record_native_frame, module_str, 0);
+FIELD(record_native_frame, offset, 8);
 
 SIZE(hello, 24);
 FIELD(hello, magic, 0);
@@ -293,7 +324,7 @@ static void test_region_check(void **state)
 	assert_int_not_equal(region_check(region.header), 0);
 	*region.header = (struct region_header){
 		.magic = REGION_MAGIC,
-		.version = 1,
+		.version = 2,
 		.header_bytes = sizeof(struct region_header),
 		.region_bytes = 2625536,
 		.n_slots = 64,
@@ -302,9 +333,9 @@ static void test_region_check(void **state)
 		.ring_bytes = 1048576,
 	};
 	assert_int_equal(region_check(region.header), 0);
-	region.header->version = 2;
+	region.header->version = 3;
 	assert_int_not_equal(region_check(region.header), 0);
-	region.header->version = 1;
+	region.header->version = 2;
 	region.header->n_slots = 65;
 	assert_int_not_equal(region_check(region.header), 0);
 	free(region.header);
