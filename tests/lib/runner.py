@@ -38,6 +38,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 _tests = []
 _fixtures = {}
+_notes = []
 
 
 class Skip(Exception):
@@ -59,6 +60,11 @@ def need_package(package, have):
     """For want of what a Debian package gives."""
     if not have:
         raise Skip(f"the Debian package {package} is not installed", installable=True)
+
+
+def note(text):
+    """A figure that belongs beside the verdict, also of a test that passes."""
+    _notes.append(text)
 
 
 def quick():
@@ -196,6 +202,7 @@ def _child(function, arguments, result_path):
                    "text": "left running: " + "; ".join(left) + "\n"}
     if verdict["kind"] == "ok" and len(os.listdir("/proc/self/fd")) > len(descriptors):
         verdict = {"kind": "fail", "value": None, "text": "left descriptors open\n"}
+    verdict["notes"] = _notes
     with open(result_path, "w") as file:
         json.dump(verdict, file)
     sys.stdout.flush()
@@ -301,6 +308,8 @@ def _run_case(case):
         print(f"FAILED  {case.name} ({seconds:.1f} s)", flush=True)
         body_text = (text + output).rstrip()
         print("\n".join("        | " + line for line in body_text.splitlines()), flush=True)
+    for line in verdict.get("notes", ()):
+        print("        = " + line, flush=True)
     return kind
 
 

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls by the thousand, from outside Python
+ *
+ * What a hooked call costs beyond the bare one is a few nanoseconds, which a loop written in Python
+ * would drown. Loaded by work.py through ctypes, so its calls go where those of any extension go:
+ * through the preload if there is one. Each function makes n calls and returns the ns of one.
+ */
+#include <semaphore.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define API __attribute__((visibility("default")))
+
+double recv_nothing(int fd, int n) API;
+double semaphore_free(int fd, int n) API;
+
+static double now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+}
+
+/* A system call that never waits: fd is O_NONBLOCK and nothing has come. */
+double recv_nothing(int fd, int n)
+{
+	double started = now_ns();
+	char byte;
+
+	for (int i = 0; i < n; i++)
+		recv(fd, &byte, 1, 0);
+	return (now_ns() - started) / n;
+}
+
+/* A hooked call that makes no system call at all: all that is left is the hook. */
+double semaphore_free(int fd, int n)
+{
+	double started;
+	sem_t semaphore;
+
+	(void)fd;
+	sem_init(&semaphore, 0, (unsigned int)n);
+	started = now_ns();
+	for (int i = 0; i < n; i++)
+		sem_wait(&semaphore);
+	return (now_ns() - started) / n;
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What watching costs in time: each budget of [[ratio]] and [[more_ns]], with its A/A control."""
+from setup import BUDGETS, is_long
+
+import pair
+from lib import pythons, runner
+from lib.runner import need_package, skip, test
+
+# A round takes a quarter of a second to two. More are made while noise leaves the verdict open.
+ROUNDS = 16
+MAX_ROUNDS = 64
+
+
+def chosen(table):
+    """The budgets of this run, the gate's first."""
+    return [each for each in BUDGETS[table] if is_long() or not each.get("long")]
+
+
+def label(budget):
+    return "-".join([
+        budget["work"], budget.get("loop", "asyncio"), budget["mode"],
+        budget.get("python", "debian"),
+    ])
+
+
+def interpreter(budget):
+    which = budget.get("python", "debian")
+    every = {"debian": [pythons.debian()], "oldest": pythons.host()[:1],
+             "newest": pythons.sid()[-1:]}[which]
+    if not every:
+        skip(f"there is no {which} Python: {pythons.sid_reason()}")
+    return every[0]
+
+
+def measure(budget, figure):
+    """Rounds until the interval is clear of the budget, or is known to hold it."""
+    python = interpreter(budget)
+    loop, mode = budget.get("loop", "asyncio"), budget["mode"]
+    if loop == "uvloop":
+        need_package("python3-uvloop", python.has("uvloop"))
+    if not pair.modes_there_are([mode]):
+        skip(f"this loophound has no --{mode}")
+    comparison = pair.Comparison(python.argv, budget["work"], loop, [mode])
+    while True:
+        comparison.add_rounds(ROUNDS)
+        spread = getattr(comparison, figure)(mode)
+        if spread.median <= budget["at_most"] or len(comparison.rounds) >= MAX_ROUNDS:
+            return comparison, spread
+
+
+def verdict(budget, figure, digits):
+    comparison, spread = measure(budget, figure)
+    control = getattr(comparison, figure)("control")
+    line = (f"{label(budget)}: {spread.text(digits)}, control {control.text(digits)}, "
+            f"budget {budget['at_most']}, {comparison.ns('unwatched'):.1f} ns unwatched, "
+            f"{spread.n} rounds")
+    runner.note(line)
+    assert not spread.is_above(budget["at_most"]), line
+
+
+@test(each=chosen("ratio"), label=label, timeout=600)
+def time_ratio(budget):
+    verdict(budget, "ratio", 4)
+
+
+@test(each=chosen("more_ns"), label=label, timeout=600)
+def added_ns(budget):
+    verdict(budget, "more_ns", 1)
+
+
+runner.main(__name__)
