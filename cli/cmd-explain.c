@@ -4,11 +4,14 @@
  *
  * What it is, a wrong and a right example, and how to get rid of it.
  */
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
 #include "kind.h"
+#include "rule.h"
+#include "user-files.h"
 
 static const char *const texts[_KIND_N] = {
 	[KIND_BLOCKING_CALL] =
@@ -70,19 +73,59 @@ static void list_kinds(bool is_detected)
 			printf("  %s\n", kind_name((enum finding_kind)i));
 }
 
+static bool rule_names(const struct rule *rule, const char *word)
+{
+	char glob[128];
+
+	snprintf(glob, sizeof(glob), "*%.100s*", word);
+	return !fnmatch(rule->pattern, word, 0) || !fnmatch(glob, rule->pattern, FNM_CASEFOLD);
+}
+
+/* What is advised for a library, a call or a target. Return: whether there is something. */
+static bool explain_rules(const char *word)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < rules_count(); i++) {
+		const struct rule *rule = rules_at(i);
+
+		if (!rule_names(rule, word))
+			continue;
+		if (!n++)
+			printf("Advice where a finding names %s:\n\n", word);
+		printf("  %-7s %s\n          %s\n", rule_where_name(rule->where), rule->pattern,
+		       rule->text);
+	}
+	return n;
+}
+
+static void help(void)
+{
+	puts("Usage: loophound explain KIND | WORD\n\nKinds of finding:");
+	list_kinds(true);
+	puts("\nNot detected by this version yet:");
+	list_kinds(false);
+	printf("\nA WORD is a library, a call or a target: loophound explain requests\n"
+	       "prints which of the %u rules of advice name it.\n",
+	       rules_count());
+}
+
 int cmd_explain(int argc, char **argv)
 {
 	enum finding_kind kind;
 
+	user_advice_load();
 	if (argc < 2 || !strcmp(argv[1], "--help")) {
-		puts("Usage: loophound explain KIND\n\nKinds of finding:");
-		list_kinds(true);
-		puts("\nNot detected by this version yet:");
-		list_kinds(false);
+		help();
 		return CLI_EXIT_OK;
 	}
-	if (kind_parse(argv[1], strlen(argv[1]), &kind))
-		cli_usage("explain: there is no kind '%s'; loophound explain lists them", argv[1]);
+	if (kind_parse(argv[1], strlen(argv[1]), &kind)) {
+		if (explain_rules(argv[1]))
+			return CLI_EXIT_OK;
+		cli_usage("explain: '%s' is no kind of finding, and no rule of advice names it; "
+			  "loophound explain lists the kinds",
+			  argv[1]);
+	}
 	printf("%s (%s)\n\n", kind_name(kind), severity_name(kind_severity(kind)));
 	fputs(texts[kind] ? texts[kind] : "This kind is not detected by this version yet.\n",
 	      stdout);

@@ -19,6 +19,7 @@
 #include "recording.h"
 #include "shared.h"
 #include "snapshot.h"
+#include "user-files.h"
 
 enum {
 	KEY_SOCKET = 1024,
@@ -168,7 +169,7 @@ static int finish(struct ask_report *ask)
 {
 	int status;
 
-	if (gates_judge(ask->shared.gates, ask->shared.n_gates, &ask->report))
+	if (shared_judge(&ask->shared, &ask->report))
 		return CLI_EXIT_NO_JOB;
 	status = shared_write_outputs(&ask->shared, &ask->report);
 	print(ask);
@@ -191,6 +192,7 @@ int cmd_report(int argc, char **argv)
 
 	log_init("loophound");
 	argv[0] = name;
+	user_advice_load();
 	argp_parse(&argp, argc, argv, 0, NULL, &ask);
 	shared_check_gates(&ask.shared);
 	status = shared_open_outputs(&ask.shared);

@@ -24,6 +24,7 @@
 #include "preload.h"
 #include "shared.h"
 #include "snapshot.h"
+#include "user-files.h"
 
 /* Workers take a moment to go after their parent. Those that stay longer are said to run still. */
 #define RUN_SETTLE_NS NSEC_PER_SEC
@@ -252,7 +253,7 @@ static int run_report(struct run *run)
 
 	if (!r) {
 		run_set_exit(run, &report);
-		r = gates_judge(run->shared.gates, run->shared.n_gates, &report);
+		r = shared_judge(&run->shared, &report);
 	}
 	if (r) {
 		cli_say("no report: %s", strerror(-r));
@@ -296,6 +297,7 @@ int cmd_run(int argc, char **argv)
 	log_init("loophound");
 	shared_take_environment(&run.shared);
 	argv[0] = name;
+	user_advice_load();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run);
 	shared_check_gates(&run.shared);
 	status = run_all(&run);

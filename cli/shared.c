@@ -15,6 +15,7 @@
 
 #include "cli.h"
 #include "shared.h"
+#include "user-files.h"
 #include "verdict.h"
 
 enum {
@@ -29,6 +30,7 @@ enum {
 	KEY_SERVICE,
 	KEY_REPORT,
 	KEY_FAIL_ON,
+	KEY_ALLOW,
 	KEY_JSON,
 	KEY_QUIET,
 	KEY_COLOR,
@@ -172,6 +174,9 @@ static error_t parse_output(int key, char *arg, struct argp_state *state)
 	case KEY_FAIL_ON:
 		take_gate(shared, arg);
 		return 0;
+	case KEY_ALLOW:
+		user_allow_load(&shared->allow, arg);
+		return 0;
 	case KEY_JSON:
 		shared->is_json = true;
 		return 0;
@@ -195,6 +200,7 @@ static const struct argp_option output_options[] = {
 	{"report", KEY_REPORT, "PATH", 0, "write a report: .json, .jsonl, .txt; repeatable", 2},
 	{"fail-on", KEY_FAIL_ON, "EXPR", 0, "exit 3 when it is broken: any, 'slow-callback>250ms'",
 	 2},
+	{"allow", KEY_ALLOW, "FILE", 0, "findings that are accepted, and why; repeatable", 2},
 	{"json", KEY_JSON, 0, 0, "JSON instead of text", 2},
 	{"quiet", KEY_QUIET, 0, 0, "print nothing but errors and broken gates", 2},
 	{"color", KEY_COLOR, "WHEN", 0, "auto, always, never", 2},
@@ -212,7 +218,6 @@ static const struct argp_option later_options[] = {
 	{"baseline", KEY_LATER + 4, "FILE", OPTION_HIDDEN, 0, 3},
 	{"update-baseline", KEY_LATER + 5, 0, OPTION_HIDDEN, 0, 3},
 	{"accept-new", KEY_LATER + 6, 0, OPTION_HIDDEN, 0, 3},
-	{"allow", KEY_LATER + 7, "FILE", OPTION_HIDDEN, 0, 3},
 	{"annotate", KEY_LATER + 8, "WHERE", OPTION_HIDDEN, 0, 3},
 	{"release", KEY_LATER + 9, "NAME", OPTION_HIDDEN, 0, 3},
 	{"store", KEY_LATER + 10, "URL", OPTION_HIDDEN, 0, 3},
@@ -345,6 +350,16 @@ struct text_style shared_style(const struct shared *shared, int fd, char *cwd, s
 		.is_colored = shared->is_colored < 0 ? wants_color(fd) : shared->is_colored,
 		.base_dir = getcwd(cwd, cwd_bytes),
 	};
+}
+
+/*
+ * What is allowed is marked, then the gates are held against the rest. Return: 0 or -ENOMEM.
+ */
+int shared_judge(const struct shared *shared, struct report *report)
+{
+	int r = shared->allow.n_entries ? allow_apply(&shared->allow, report->ended_at, report) : 0;
+
+	return r ? r : gates_judge(shared->gates, shared->n_gates, report);
 }
 
 /* Where the report is not shown, a line for each gate that does not hold. */

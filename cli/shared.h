@@ -5,6 +5,7 @@
 #include <argp.h>
 #include <stdbool.h>
 
+#include "allow.h"
 #include "gate.h"
 #include "output.h"
 #include "text.h"
@@ -25,6 +26,7 @@ struct shared {
 	unsigned int n_outputs;
 	struct gate_rule gates[SHARED_MAX_GATES];
 	unsigned int n_gates;
+	struct allow allow;
 };
 
 #define SHARED_INIT                                                                 \
@@ -39,6 +41,7 @@ extern const struct argp shared_later_argp;
 void shared_take_environment(struct shared *shared);
 void shared_to_environment(const struct shared *shared, char *buf, size_t buf_bytes);
 void shared_check_gates(const struct shared *shared);
+int shared_judge(const struct shared *shared, struct report *report);
 void shared_say_gates(const struct shared *shared, const struct report *report);
 void shared_report_options(const struct shared *shared, struct report_options *ret_options);
 int shared_open_outputs(struct shared *shared);

@@ -2,86 +2,15 @@
 /*
  * What to say about a finding
  *
- * The advice depends on the kind and, for a call, on its family. The function of a library through
- * which the user's code came to wait says more than the symbol of libc, so it is looked at first:
- * psycopg2 waits in poll() like everything else.
+ * The advice depends on the kind and on what the rules of advice.txt know of the library, the
+ * target or the call (rule.c).
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "advice.h"
+#include "rule.h"
 #include "stamp.h"
-
-struct advice {
-	const char *start; /* of the call's symbol or the library function's module */
-	const char *text;
-};
-
-static const struct advice by_module[] = {
-	{"subprocess", "Use asyncio.create_subprocess_exec() and await its communicate()."},
-	{"requests", "Use an asynchronous client (httpx, aiohttp), or await asyncio.to_thread()."},
-	{"urllib", "Use an asynchronous client (httpx, aiohttp), or await asyncio.to_thread()."},
-	{"http.client",
-	 "Use an asynchronous client (httpx, aiohttp), or await asyncio.to_thread()."},
-	{"httpx", "Use httpx.AsyncClient."},
-	{"psycopg2",
-	 "Use an asynchronous driver (psycopg 3, asyncpg), or await asyncio.to_thread()."},
-	{"pymysql",
-	 "Use an asynchronous driver (asyncmy, aiomysql), or await asyncio.to_thread()."},
-	{"sqlalchemy", "Use sqlalchemy.ext.asyncio with an asynchronous driver."},
-	{"redis", "Use redis.asyncio."},
-	{"sqlite3", "Use aiosqlite, or await asyncio.to_thread()."},
-	{"queue", "Use asyncio.Queue, or await asyncio.to_thread()."},
-	{"threading", "Do not wait for a thread on the loop: await asyncio.to_thread(), or use an "
-		      "asyncio primitive."},
-	{"concurrent.futures", "Await asyncio.wrap_future() instead of calling result()."},
-	{"kafka", "Use aiokafka, or poll in a thread."},
-};
-
-static const struct advice by_call[] = {
-	{"clock_nanosleep", "Use await asyncio.sleep()."},
-	{"nanosleep", "Use await asyncio.sleep()."},
-	{"usleep", "Use await asyncio.sleep()."},
-	{"sleep", "Use await asyncio.sleep()."},
-	{"pause", "Wait for the signal with loop.add_signal_handler()."},
-	{"sigwait", "Wait for the signal with loop.add_signal_handler()."},
-	{"sigtimedwait", "Wait for the signal with loop.add_signal_handler()."},
-	{"getaddrinfo", "Use await loop.getaddrinfo()."},
-	{"getnameinfo", "Use await loop.getnameinfo()."},
-	{"gethostby", "Use await loop.getaddrinfo()."},
-	{"wait", "Use asyncio.create_subprocess_exec() and await its wait()."},
-	{"system", "Use await asyncio.create_subprocess_shell()."},
-	{"popen", "Use await asyncio.create_subprocess_shell()."},
-	{"pclose", "Use await asyncio.create_subprocess_shell()."},
-	{"connect", "Use await asyncio.open_connection() or an asynchronous client."},
-	{"accept", "Use asyncio.start_server()."},
-	{"recv", "Use a stream or an asynchronous client instead of a blocking socket."},
-	{"send", "Use a stream or an asynchronous client instead of a blocking socket."},
-	{"sem_", "Use an asyncio primitive, or wait in await asyncio.to_thread()."},
-	{"pthread_", "Use an asyncio primitive, or wait in await asyncio.to_thread()."},
-	{"futex", "Use an asyncio primitive, or wait in await asyncio.to_thread()."},
-	{"flock", "Take the file lock in await asyncio.to_thread()."},
-	{"lockf", "Take the file lock in await asyncio.to_thread()."},
-	{"fcntl", "Take the file lock in await asyncio.to_thread()."},
-	{"fsync", "Write the file in await asyncio.to_thread()."},
-	{"fdatasync", "Write the file in await asyncio.to_thread()."},
-	{"sync", "Write the file in await asyncio.to_thread()."},
-	{"open", "Open and read the file in await asyncio.to_thread()."},
-	{"read", "Read in await asyncio.to_thread(), or from an asyncio stream."},
-	{"pread", "Read in await asyncio.to_thread()."},
-	{"write", "Write in await asyncio.to_thread(), or to an asyncio stream."},
-	{"pwrite", "Write in await asyncio.to_thread()."},
-	{"poll", "A synchronous client waits here: use its asynchronous form, or await "
-		 "asyncio.to_thread()."},
-	{"ppoll", "A synchronous client waits here: use its asynchronous form, or await "
-		  "asyncio.to_thread()."},
-	{"select", "A synchronous client waits here: use its asynchronous form, or await "
-		   "asyncio.to_thread()."},
-	{"pselect", "A synchronous client waits here: use its asynchronous form, or await "
-		    "asyncio.to_thread()."},
-	{"epoll_", "A synchronous client waits here with an epoll of its own: use its asynchronous "
-		   "form, or await asyncio.to_thread()."},
-};
 
 static const char *const by_kind[_KIND_N] = {
 	[KIND_BLOCKING_CALL] = "Use the asynchronous form of the call, or await "
@@ -96,14 +25,6 @@ static const char *const by_kind[_KIND_N] = {
 	[KIND_NEVER_AWAITED] =
 		"Await it, or start it with asyncio.create_task() and keep the task.",
 };
-
-static const char *advice_find(const struct advice *table, size_t n, const char *text)
-{
-	for (size_t i = 0; text && i < n; i++)
-		if (!strncmp(text, table[i].start, strlen(table[i].start)))
-			return table[i].text;
-	return NULL;
-}
 
 /*
  * Slow, but not for computing: it waited in a call that is not watched, or for a page. Where the
@@ -127,16 +48,11 @@ const char *advice_text(const struct finding *finding)
 {
 	const char *text = NULL;
 
-	if (finding->kind == KIND_BLOCKING_CALL) {
-		const struct frame *inside = finding_inside(finding);
-
-		text = advice_find(by_module, ARRAY_LEN(by_module), inside ? inside->module : NULL);
-		if (!text)
-			text = advice_find(by_call, ARRAY_LEN(by_call), finding->call.name);
-	}
+	if (finding->kind == KIND_BLOCKING_CALL || finding->kind == KIND_SLOW_CALLBACK)
+		text = rules_find(finding);
 	if (finding->kind == KIND_SLOW_CALLBACK && is_import(finding))
 		text = "Import it before the loop starts. For a server's own start see --warmup.";
-	else if (finding->kind == KIND_SLOW_CALLBACK && is_off_cpu(finding))
+	else if (finding->kind == KIND_SLOW_CALLBACK && !text && is_off_cpu(finding))
 		text = "It waits in a call that is not told apart yet (a file, a pipe, a name "
 		       "look-up, os.system): use its asynchronous form, or await "
 		       "asyncio.to_thread().";

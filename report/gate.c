@@ -190,12 +190,17 @@ uint32_t gate_needs(const struct gate_rule *rule)
 	return 0;
 }
 
+static bool counts(const struct gate_rule *rule, const struct finding *finding)
+{
+	return !finding->allowed_by && (rule->subject == GATE_ANY || finding->kind == rule->kind);
+}
+
 static double gate_count(const struct gate_rule *rule, const struct report *report)
 {
 	uint64_t count = 0;
 
 	for (uint32_t i = 0; i < report->n_findings; i++)
-		if (rule->subject == GATE_ANY || report->findings[i]->kind == rule->kind)
+		if (counts(rule, report->findings[i]))
 			count += report->findings[i]->count;
 	return (double)count;
 }
@@ -205,7 +210,7 @@ static double gate_span(const struct gate_rule *rule, const struct report *repor
 	nsec_t max_ns = 0;
 
 	for (uint32_t i = 0; i < report->n_findings; i++)
-		if (report->findings[i]->kind == rule->kind)
+		if (counts(rule, report->findings[i]))
 			max_ns = MAX(max_ns, report->findings[i]->max_ns);
 	return (double)max_ns;
 }

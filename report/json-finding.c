@@ -125,6 +125,7 @@ json_t *json_finding(const struct finding *finding)
 	json_object_set_new(json, "origin", json_array());
 	json_object_set_new(json, "stacks", json_stacks(finding));
 	json_object_set_new(json, "baseline", json_null());
-	json_object_set_new(json, "allowed_by", json_null());
+	json_object_set_new(json, "allowed_by",
+			    finding->allowed_by ? json_string(finding->allowed_by) : json_null());
 	return json;
 }

@@ -125,6 +125,22 @@ static json_t *json_gate(const struct gate *gate)
 			 gate->limit, "ok", gate->is_ok);
 }
 
+static json_t *json_allowances(const struct report *report)
+{
+	json_t *allowances = json_array();
+
+	for (uint32_t i = 0; i < report->n_allowances; i++) {
+		const struct allowance *each = &report->allowances[i];
+
+		json_array_append_new(allowances,
+				      json_pack("{s:s, s:s, s:i, s:i, s:b}", "reason", each->reason,
+						"file", each->origin, "line", (int)each->line,
+						"findings", (int)each->n_findings, "expired",
+						each->is_expired));
+	}
+	return allowances;
+}
+
 static json_t *json_head(const char *schema, const struct report *report)
 {
 	char started[STAMP_BYTES], ended[STAMP_BYTES];
@@ -163,6 +179,7 @@ json_t *json_report(const struct report *report)
 		json_array_append_new(gates, json_gate(&report->gates[i]));
 	json_object_set_new(json, "findings", findings);
 	json_object_set_new(json, "gates", gates);
+	json_object_set_new(json, "allow", json_allowances(report));
 	json_object_set_new(json, "lost", json_losses(&report->lost));
 	return json;
 }

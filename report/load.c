@@ -245,6 +245,7 @@ static int load_finding(struct load *load, json_t *json, struct finding *finding
 	load_sizes(json, finding);
 	load_frame(load, json_object_get(json, "culprit"), &finding->culprit);
 	finding->name = load_text(load, json, "name");
+	finding->allowed_by = load_text(load, json, "allowed_by");
 	load_call(load, json_object_get(json, "call"), &finding->call);
 	json_array_foreach(json_object_get(json, "stacks"), i, stack) {
 		if (!r && finding->n_stacks < MODEL_MAX_STACKS)

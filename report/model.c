@@ -67,6 +67,7 @@ void report_deinit(struct report *report)
 	free(report->loops);
 	free(report->findings);
 	free(report->gates);
+	free(report->allowances);
 	*report = (struct report)REPORT_INIT;
 }
 
@@ -79,6 +80,8 @@ static int finding_compare(const void *a, const void *b)
 	const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
 	int by_file;
 
+	if (!x->allowed_by != !y->allowed_by)
+		return x->allowed_by ? 1 : -1;
 	if ((x->kind == KIND_STUCK) != (y->kind == KIND_STUCK))
 		return x->kind == KIND_STUCK ? -1 : 1;
 	if (x->total_ns != y->total_ns)

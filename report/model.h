@@ -71,6 +71,7 @@ struct finding {
 	struct cause cause;
 	struct stack *stacks[MODEL_MAX_STACKS];
 	uint32_t n_stacks;
+	const char *allowed_by; /* the reason; NULL: nobody allows it */
 };
 
 struct loop {
@@ -105,6 +106,15 @@ struct process {
 	struct losses lost;
 };
 
+/* What became of an entry of the allow list. */
+struct allowance {
+	const char *reason;
+	const char *origin; /* the file it stands in */
+	unsigned int line;
+	uint32_t n_findings; /* it allowed */
+	bool is_expired;
+};
+
 struct gate {
 	const char *expr;
 	bool is_measured;
@@ -132,6 +142,8 @@ struct report {
 	uint32_t n_findings;
 	struct gate *gates;
 	uint32_t n_gates;
+	struct allowance *allowances;
+	uint32_t n_allowances;
 	struct losses lost;
 };
 

@@ -259,6 +259,26 @@ static void text_sizes(FILE *out, const struct finding *finding)
 		fprintf(out, "%10s %6" PRIu64 " %10s  ", "-", finding->count, "-");
 }
 
+/* Words in lines of their own, four columns in. A word that is longer than a line stays whole. */
+static void text_wrapped(FILE *out, const char *text)
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t length = strcspn(text, " "), width = length;
+
+		if (column && column + 1 + width > TEXT_COLUMNS) {
+			fputc('\n', out);
+			column = 0;
+		}
+		fputs(column ? " " : "    ", out);
+		column += (column ? 1 : 4) + width;
+		fwrite(text, 1, length, out);
+		text += length + strspn(text + length, " ");
+	}
+	fputc('\n', out);
+}
+
 static void text_finding(FILE *out, const struct finding *finding, const struct text_style *style)
 {
 	bool is_error = kind_severity(finding->kind) == SEVERITY_ERROR;
@@ -281,11 +301,15 @@ static void text_finding(FILE *out, const struct finding *finding, const struct 
 	text_callers(out, finding, style);
 	fputs("    ", out);
 	text_print(out, advice_message(finding, message, sizeof(message)), TEXT_COLUMNS - 4);
-	fputs("\n    ", out);
-	color_on(out, style, DIM);
-	fputs(advice_text(finding), out);
-	color_off(out, style);
 	fputc('\n', out);
+	color_on(out, style, DIM);
+	text_wrapped(out, advice_text(finding));
+	color_off(out, style);
+	if (finding->allowed_by) {
+		fputs("    allowed: ", out);
+		text_print(out, finding->allowed_by, TEXT_COLUMNS - 13);
+		fputc('\n', out);
+	}
 }
 
 static void text_findings(FILE *out, const struct report *report, const struct text_style *style)
@@ -318,6 +342,23 @@ static void text_gates(FILE *out, const struct report *report, const struct text
 	}
 }
 
+/* Entries of the allow list that have done their time. */
+static void text_allowances(FILE *out, const struct report *report)
+{
+	for (uint32_t i = 0; i < report->n_allowances; i++) {
+		const struct allowance *each = &report->allowances[i];
+
+		if (each->n_findings && !each->is_expired)
+			continue;
+		fprintf(out, "  allow list: ");
+		text_print(out, each->origin, 30);
+		fprintf(out, ":%u %s: ", each->line,
+			each->is_expired ? "is past its day" : "matched nothing");
+		text_print(out, each->reason, 40);
+		fputc('\n', out);
+	}
+}
+
 static void text_foot(FILE *out, const struct report *report, const struct text_style *style)
 {
 	uint64_t n_descheduled = 0;
@@ -330,6 +371,7 @@ static void text_foot(FILE *out, const struct report *report, const struct text_
 		text_plural(out, n_descheduled, "stall");
 		fputs(" while the process was not scheduled\n", out);
 	}
+	text_allowances(out, report);
 	if (!losses_sum(&report->lost))
 		fputs("  nothing was lost\n", out);
 	for (unsigned int i = 0; i < _LOST_N; i++) {

@@ -17,6 +17,8 @@
 
 static bool breaks(const struct gate_rule *rule, const struct finding *finding)
 {
+	if (finding->allowed_by)
+		return false;
 	if (rule->subject == GATE_ANY)
 		return true;
 	if (!gate_needs(rule) || finding->kind != rule->kind)

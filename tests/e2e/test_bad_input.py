@@ -105,6 +105,56 @@ def broken_gate_is_3_and_kept_gate_is_0():
     assert watch.watched(argv, ["--fail-on", "slow-callback"]).status == 0
 
 
+def allow_list(text):
+    path = os.path.join(folder(), "allow.txt")
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+TWO_WAYS = paths.program("two_ways.py")
+
+
+@test
+def allowed_finding_stays_and_breaks_no_gate():
+    allow = allow_list("[fetch is a test of ours]\nfunction = fetch\nfile = two_ways.py\n"
+                       "[nobody does this]\ncall = flock\n"
+                       "[this was long ago]\nkind = blocking-call\nuntil = 2025-01-31\n")
+    outcome = watch.watched([*pythons.debian().argv, TWO_WAYS],
+                            ["--allow", allow, "--fail-on", "any"], quiet=False)
+    assert outcome.status == 0, outcome.text()
+    text = outcome.stderr.decode()
+    assert "allowed: fetch is a test of ours" in text, text
+    assert "allow.txt:4 matched nothing: nobody does this" in text, text
+    assert "allow.txt:6 is past its day: this was long ago" in text, text
+    raw = outcome.report.raw
+    finding, = raw["findings"]
+    assert (finding["count"], finding["allowed_by"]) == (12, "fetch is a test of ours"), finding
+    assert [(each["findings"], each["expired"]) for each in raw["allow"]] == [
+        (1, False), (0, False), (0, True)], raw["allow"]
+
+
+@test
+def allow_list_for_another_line_keeps_the_gate_broken():
+    allow = allow_list("[only this one]\nfunction = other_function\n")
+    outcome = loophound("run", "--allow", allow, "--fail-on", "any", "--",
+                        *pythons.debian().argv, TWO_WAYS)
+    assert outcome.status == 3, outcome.text()
+
+
+@test(each=["missing", "folder", "garbage", "everything"])
+def allow_list_that_cannot_be_read_is_said_before_the_command_starts(what):
+    path, word = {
+        "missing": ("/no/such/list", "No such file"),
+        "folder": ("/tmp", "directory"),
+        "garbage": (allow_list("[why]\ncall = poll\nwhat is this\n"), "line 3"),
+        "everything": (allow_list("[why]\n"), "line 1"),
+    }[what]
+    outcome = loophound("run", "--allow", path, "--", "touch", "/tmp/never")
+    assert outcome.status == 2, outcome.text()
+    assert_one_line(outcome, path, word)
+
+
 @test
 def gate_on_a_kind_switched_off_is_2():
     for options in (
