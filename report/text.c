@@ -343,15 +343,18 @@ static void text_gates(FILE *out, const struct report *report, const struct text
 }
 
 /* Entries of the allow list that have done their time. */
-static void text_allowances(FILE *out, const struct report *report)
+static void text_allowances(FILE *out, const struct report *report, const struct text_style *style)
 {
+	char path[64];
+
 	for (uint32_t i = 0; i < report->n_allowances; i++) {
 		const struct allowance *each = &report->allowances[i];
 
 		if (each->n_findings && !each->is_expired)
 			continue;
 		fprintf(out, "  allow list: ");
-		text_print(out, each->origin, 30);
+		text_print(out, text_path(each->origin, style->base_dir, 30, path, sizeof(path)),
+			   TEXT_COLUMNS);
 		fprintf(out, ":%u %s: ", each->line,
 			each->is_expired ? "is past its day" : "matched nothing");
 		text_print(out, each->reason, 40);
@@ -371,7 +374,7 @@ static void text_foot(FILE *out, const struct report *report, const struct text_
 		text_plural(out, n_descheduled, "stall");
 		fputs(" while the process was not scheduled\n", out);
 	}
-	text_allowances(out, report);
+	text_allowances(out, report, style);
 	if (!losses_sum(&report->lost))
 		fputs("  nothing was lost\n", out);
 	for (unsigned int i = 0; i < _LOST_N; i++) {
