@@ -12,6 +12,7 @@
 
 #include "emit.h"
 #include "intern.h"
+#include "native.h"
 #include "py/gil.h"
 #include "pyframe/memo.h"
 #include "scheduling.h"
@@ -92,6 +93,8 @@ _hidden_ void emit_stack_names(const struct mem *mem, const struct pyframe_stack
 {
 	uint32_t n_frames = MIN(found->n_frames, RECORD_MAX_FRAMES), n = 0;
 
+	_Static_assert(RECORD_N_ENTRY_WORDS == PYFRAME_N_ENTRY_WORDS, "the same bits");
+	memcpy(ret_stack->entries, found->entries, sizeof(ret_stack->entries));
 	ret_stack->stack.end = found->end;
 	while (n < n_frames) {
 		uint32_t batch = MIN(n_frames - n, NAMES_BATCH);
@@ -110,6 +113,7 @@ _hidden_ void emit_stack_names(const struct mem *mem, const struct pyframe_stack
 _hidden_ void emit_forget(void)
 {
 	memset(memo_entries, 0, sizeof(memo_entries));
+	native_forget();
 }
 
 /* Count a stack that is not what it should be. */
@@ -132,6 +136,7 @@ _hidden_ void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
 	struct pyframe_stack found;
 
 	ret_stack->stack = (struct record_stack){.end = PYFRAME_END_UNREADABLE};
+	memset(ret_stack->entries, 0, sizeof(ret_stack->entries));
 	if (!tstate_raddr || !watch.is_frames_ok)
 		return;
 	if (!pyframe_walk(&watch.pyframe, mem, tstate_raddr, &found))
@@ -150,6 +155,32 @@ static uint64_t slot_running_seq(const struct loop *loop)
 	return atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed) + 1;
 }
 
+/*
+ * The native frames of a call that is reported next. Out of line, so that its stack is given back
+ * before more is needed: it is the largest of all that runs here.
+ */
+static _cold_ void emit_native(const struct loop *loop, uint64_t start,
+			       const struct stack_buf *python)
+{
+	uint32_t size_bytes = (uint32_t)sizeof(struct record_native);
+	struct record_native *record;
+	struct native_stack native;
+
+	native_walk(&native);
+	emit_stack_loss(&native.stack);
+	size_bytes += native.stack.n_frames * (uint32_t)sizeof(native.frames[0]);
+	record = record_new(size_bytes, RECORD_NATIVE, 0);
+	if (!record)
+		return;
+	record->slot = loop->slot_index;
+	record->reserved = 0;
+	record->start = start;
+	memcpy(record->entries, python->entries, sizeof(record->entries));
+	record->stack = native.stack;
+	memcpy(record + 1, native.frames, native.stack.n_frames * sizeof(native.frames[0]));
+	ring_commit(&record->head, size_bytes);
+}
+
 /* A hooked call of this thread has returned after span ticks. */
 _hidden_ void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t start, uint64_t span,
 			int error)
@@ -159,6 +190,8 @@ _hidden_ void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t star
 	struct record_call *record;
 
 	emit_own_stack(loop->tstate_raddr, &stack);
+	if (watch.is_native)
+		emit_native(loop, start, &stack);
 	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
 	record = record_new(size_bytes, RECORD_CALL, gil_record_flags());
 	if (!record)

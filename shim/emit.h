@@ -6,6 +6,7 @@
 
 struct stack_buf {
 	struct record_stack stack;
+	uint64_t entries[RECORD_N_ENTRY_WORDS]; /* as struct record_native has them */
 	struct record_frame frames[RECORD_MAX_FRAMES];
 };
 

@@ -20,6 +20,7 @@
 
 #include "config.h"
 #include "intern.h"
+#include "native.h"
 #include "watch.h"
 #include "wire/arena.h"
 
@@ -46,6 +47,9 @@ static _Atomic bool watch_is_opening;
  */
 static _Atomic uint64_t lost_early[LOSS_N];
 static _Atomic uint32_t detectors_early;
+
+static const char no_native_complaint[] =
+	"native: native frames need x86-64 and glibc 2.35; there will be none";
 
 /* The hooks that are in the interpreter stay there in a fork child; the rest comes with a loop. */
 #define DETECTORS_OF_HOOKS (DETECTOR_CALLBACKS | DETECTOR_NEVER_AWAITED)
@@ -139,8 +143,12 @@ static void describe_options(const struct region *region, struct region_header *
 	char complaint[256];
 	size_t length = options_parse(config.options, &watch.options, complaint, sizeof(complaint));
 
+	watch.is_native = watch.options.is_native && native_open();
 	if (length)
 		header->complaint_str = arena_append(region, complaint, length);
+	else if (watch.options.is_native && !watch.is_native)
+		header->complaint_str =
+			arena_append(region, no_native_complaint, strlen(no_native_complaint));
 	header->slow_callback_ns = watch.options.slow_callback_ns;
 	header->long_turn_ns = watch.options.long_turn_ns;
 	header->blocking_call_ns = watch.options.blocking_call_ns;
@@ -248,6 +256,9 @@ _hidden_ void watch_init(void)
 	watch.runtime_bytes = symbol_bytes(watch.runtime_raddr);
 	watch.code_type_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
 	watch.python_version = get_version ? get_version() : "";
+	/* The word may be part of another: what was looked up for nothing is not used. */
+	if (strstr(config.options, "native"))
+		native_init();
 	watch.clock_kind = clock_best_kind();
 	clock_scale_start(watch.clock_kind, &watch.scale);
 }

@@ -27,6 +27,7 @@ struct watch {
 
 	bool is_frames_ok; /* pyframe reads this interpreter right */
 	bool is_frames_tried;
+	bool is_native;		/* native frames are wanted and can be had */
 	uint64_t runtime_raddr; /* &_PyRuntime */
 	uint64_t runtime_bytes; /* its size; 0: not known */
 	uint64_t code_type_raddr;

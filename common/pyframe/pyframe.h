@@ -2,6 +2,7 @@
 /* Python stack: the frames of a CPython 3.8 to 3.15 thread, read without running Python */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,9 +48,14 @@ enum pyframe_end {
 	PYFRAME_END_TORN,    /* it moved while it was read: the inner frames are missing */
 };
 
+#define PYFRAME_N_ENTRY_WORDS (PYFRAME_MAX_FRAMES / 64)
+
 struct pyframe_stack {
 	uint32_t n_frames;
 	enum pyframe_end end;
+	/* bit i: frame i was entered from C, so that one native frame of the evaluation loop runs
+	 * it and the frames it called without C in between */
+	uint64_t entries[PYFRAME_N_ENTRY_WORDS];
 	struct pyframe_addr frames[PYFRAME_MAX_FRAMES]; /* innermost first */
 };
 
@@ -64,6 +70,11 @@ struct pyframe_text {
 	char file[PYFRAME_MAX_FILE];
 	char function[PYFRAME_MAX_NAME]; /* qualified name from 3.11 on, the plain name before */
 };
+
+static inline bool pyframe_is_entry(const struct pyframe_stack *stack, uint32_t frame)
+{
+	return stack->entries[frame / 64] >> frame % 64 & 1;
+}
 
 /* Each returns 0, -errno when memory cannot be read, or PYFRAME_E_*; the out parameter is written
  * on 0 only. version_hex is PY_VERSION_HEX; raddrs are addresses in the process mem reads. */

@@ -77,6 +77,13 @@ static uint32_t sample_count_common(const struct pyframe_stack *one,
 /* Keep the n outermost frames. */
 static void sample_keep_outer(struct pyframe_stack *stack, uint32_t n)
 {
+	uint64_t entries[PYFRAME_N_ENTRY_WORDS] = {0};
+	uint32_t n_gone = stack->n_frames - n;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (pyframe_is_entry(stack, n_gone + i))
+			entries[i / 64] |= UINT64_C(1) << i % 64;
+	memcpy(stack->entries, entries, sizeof(entries));
 	memmove(stack->frames, stack->frames + stack->n_frames - n, n * sizeof(stack->frames[0]));
 	stack->n_frames = n;
 	stack->end = PYFRAME_END_TORN;
@@ -170,6 +177,7 @@ static int sample_stable(struct walk *w, uint64_t tstate_raddr)
 	if (end == PYFRAME_END_TORN && stack->end != end) {
 		stack->n_frames = 0;
 		stack->end = end;
+		walk_forget_entries(stack);
 	}
 	if (w->trail)
 		trail_keep_codes(w->trail, stack);

@@ -201,12 +201,37 @@ static bool walk_take_frame(struct walk *w, const struct walk_frame *frame)
 	return true;
 }
 
+/*
+ * The frame taken last was entered from C. Up to 3.10 each one is: the evaluation loop calls itself
+ * for each. 3.11 says so in the frame; from 3.12 on the frame behind it is one that stands for the
+ * entry.
+ */
+static void walk_mark_entry(struct pyframe_stack *stack)
+{
+	uint32_t last = stack->n_frames - 1;
+
+	if (stack->n_frames)
+		stack->entries[last / 64] |= UINT64_C(1) << last % 64;
+}
+
+/* No bits beyond the frames there are. */
+void walk_forget_entries(struct pyframe_stack *stack)
+{
+	for (uint32_t i = 0; i < PYFRAME_N_ENTRY_WORDS; i++) {
+		uint32_t n = stack->n_frames > 64 * i ? stack->n_frames - 64 * i : 0;
+
+		if (n < 64)
+			stack->entries[i] &= (UINT64_C(1) << n) - 1;
+	}
+}
+
 static void walk_cut(struct pyframe_stack *stack, size_t n_frames, enum pyframe_end end)
 {
 	if (n_frames >= stack->n_frames)
 		return;
 	stack->n_frames = (uint32_t)n_frames;
 	stack->end = end;
+	walk_forget_entries(stack);
 }
 
 /* Every frame must have a code object: the first that has none ends the stack. Those that the last
@@ -347,6 +372,8 @@ static void walk_chain(struct walk *w, uint64_t frame_raddr)
 		}
 		if (!walk_is_shim(l, &frame) && !walk_take_frame(w, &frame))
 			return;
+		if (walk_is_shim(l, &frame) || l->calling_states || frame.is_entry)
+			walk_mark_entry(w->stack);
 		is_called_inline = !walk_is_shim(l, &frame) && !frame.is_entry;
 		frame_raddr = frame.previous_raddr;
 	}
@@ -406,6 +433,7 @@ int walk_pass(struct walk *w, uint64_t tstate_raddr, enum walk_result *ret_resul
 	w->is_rooted = false;
 	w->window_raddr = w->window_bytes = 0;
 	stack->n_frames = 0;
+	memset(stack->entries, 0, sizeof(stack->entries));
 	walk_chain(w, frame_raddr);
 	if (w->trail)
 		trail_end(w->trail);

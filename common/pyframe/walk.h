@@ -49,6 +49,9 @@ int walk_pass(struct walk *w, uint64_t tstate_raddr, enum walk_result *ret_resul
 void walk_check_types(const struct pyframe *p, const struct mem *mem,
 		      const struct pyframe_trail *trail, struct pyframe_stack *stack);
 
+/* After n_frames was made smaller. */
+void walk_forget_entries(struct pyframe_stack *stack);
+
 /* bytes: frame_span_bytes from the frame's start. */
 void walk_parse_frame(const struct pyframe_layout *l, const uint8_t *bytes,
 		      struct walk_frame *ret_frame);

@@ -50,6 +50,7 @@ class Stack(ctypes.Structure):
     _fields_ = [
         ("n_frames", ctypes.c_uint32),
         ("end", ctypes.c_int),
+        ("entries", ctypes.c_uint64 * (MAX_FRAMES // 64)),
         ("frames", Addr * MAX_FRAMES),
     ]
 

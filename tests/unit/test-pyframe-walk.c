@@ -103,6 +103,39 @@ static void test_whole(const struct mem *mem)
 	assert_walk(mem, 0, PYFRAME_END_COMPLETE);
 }
 
+/* Which frames were entered from C: those before a frame that stands for it. */
+static void assert_entries(const struct mem *mem, uint64_t low, uint64_t high)
+{
+	for (int how = 0; how < 2; how++) {
+		assert_int_equal(how ? pyframe_walk_stable(&pyframe, mem, raddr(thread), &stack)
+				     : pyframe_walk(&pyframe, mem, raddr(thread), &stack),
+				 0);
+		assert_true(stack.entries[0] == low && stack.entries[1] == high);
+	}
+}
+
+static void test_entries(const struct mem *mem)
+{
+	chain_init(6);
+	assert_entries(mem, 1 << 4, 0);
+	/* Two entries in a row, as when the first has no Python frame, are one. */
+	frames[1].owner = frames[2].owner = OWNER_CSTACK;
+	assert_entries(mem, 1 << 0 | 1 << 2, 0);
+	frames[0].owner = OWNER_CSTACK;
+	assert_entries(mem, 1 << 1, 0);
+	chain_init(80);
+	frames[65].owner = OWNER_CSTACK;
+	assert_entries(mem, 0, 1 << 0 | 1 << 13);
+	/* Where the types do not fit nothing is left of what was behind. */
+	chain_init(6);
+	frames[1].owner = OWNER_CSTACK;
+	frames[2].code_raddr = raddr(code_type);
+	assert_entries(mem, 1, 0);
+	chain_init(N_FRAMES);
+	frames[3].owner = OWNER_CSTACK;
+	assert_entries(mem, 1 << 2, 0);
+}
+
 static void test_broken(const struct mem *mem)
 {
 	chain_init(6);
@@ -252,11 +285,13 @@ int main(void)
 {
 	static void (*whole)(const struct mem *) = test_whole;
 	static void (*broken)(const struct mem *) = test_broken;
+	static void (*entries)(const struct mem *) = test_entries;
 	static void (*not_begun)(const struct mem *) = test_not_begun;
 	struct mem remote = {MEM_REMOTE, getpid()};
 	const struct CMUnitTest tests[] = {
 		{"test_whole", test_on_both, NULL, NULL, &whole},
 		{"test_broken", test_on_both, NULL, NULL, &broken},
+		{"test_entries", test_on_both, NULL, NULL, &entries},
 		{"test_not_begun", test_on_both, NULL, NULL, &not_begun},
 		cmocka_unit_test(test_trail),
 		cmocka_unit_test(test_garbage),

@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unwind: the native frames of the calling thread
+ *
+ * A frame is left by the rules its module gives for the instruction (cfi.c). Rules that are of the
+ * usual kind (the CFA is a register and an offset, what is saved lies at offsets from it) are kept
+ * in a table by instruction, so that a known frame costs a look-up and some loads. Nothing is
+ * guessed: where a module has no rules for an instruction the stack ends, with the reason.
+ *
+ * What could hurt the program, and why it does not:
+ * - No lock: _dl_find_object() (glibc 2.35) names the module without one. dl_iterate_phdr(), which
+ *   other unwinders need, takes the loader's, which a thread may hold in dlopen() while it waits
+ * for the GIL that this one has. The table is made of sequence locks that nobody waits for.
+ * - No memory, no descriptor, no signal mask is touched.
+ * - Stack words are read by plain loads only inside the thread's own stack, from the stack pointer
+ *   up to its end, where every page was seen readable once; a stack of another kind (a coroutine's)
+ *   is read through the kernel. A frame must lie above the one it called, and what it saved between
+ *   the two.
+ * - A module may have been unloaded, and another one lie where it lay: rules are used again only if
+ *   the bytes they were made of are still the same. They are read by plain loads, of a module that
+ *   the loader has found around an instruction this stack returns to.
+ * - A new return address must have a call before it, or be where a signal frame or a first function
+ *   begins.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "unwind.h"
+
+/* Of a service some hundreds of places are on stacks that block. 80 KiB, of which only what is used
+ * counts. */
+#define UNWIND_N_STEPS 1024
+/* Tried from where an instruction belongs. */
+#define UNWIND_N_PROBES 4
+/* Of the stack that is in use: 16 MiB. Deeper ones are read through the kernel. */
+#define UNWIND_MAX_PAGES  4096
+#define UNWIND_PAGE_BYTES UINT64_C(4096)
+#define UNWIND_EXACT	  (UINT64_C(1) << 63)
+/* In a step: the register is not saved. */
+#define STEP_SAME INT16_MIN
+
+/* Those a caller expects to find as they were, and the instruction pointer. */
+static const uint8_t step_regs[] = {CFI_RBX, CFI_RBP, 12, 13, 14, 15, CFI_RIP};
+#define STEP_N_REGS 7
+
+enum step_kind {
+	STEP_CALLED = 1,
+	STEP_OUTERMOST,
+};
+
+/* The usual rules of one instruction, and what they were made of. */
+struct step {
+	uint64_t key; /* the instruction, and UNWIND_EXACT */
+	uint64_t fde_raddr;
+	uint64_t cie_raddr;
+	uint64_t hash; /* of the bytes of both */
+	uint32_t fde_bytes;
+	uint32_t cie_bytes;
+	int32_t cfa_offset;
+	uint8_t cfa_reg;
+	uint8_t kind;
+	int16_t saved[STEP_N_REGS]; /* words from the CFA */
+	int16_t reserved[2];
+};
+
+#define STEP_N_WORDS (sizeof(struct step) / 8)
+_Static_assert(sizeof(struct step) % 8 == 0, "copied in words");
+
+/* Odd while it is written. */
+struct step_slot {
+	_Atomic uint32_t sequence;
+	_Atomic uint64_t words[STEP_N_WORDS];
+};
+
+static struct step_slot step_slots[UNWIND_N_STEPS];
+
+/* The thread's own stack, as far down as it has been seen: every page of it was readable. */
+static __thread uint64_t own_begin __attribute__((tls_model("initial-exec")));
+static __thread uint64_t own_end __attribute__((tls_model("initial-exec")));
+
+/* _dl_find_object(); NULL: not looked for, or a glibc before 2.35. Not linked, not even weakly: the
+ * loader would refuse the whole library where the version is not known. */
+static __typeof__(_dl_find_object) *find_object;
+
+/* Called by the constructor: it takes the loader's lock. */
+_hidden_ void unwind_init(void)
+{
+	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
+}
+
+_hidden_ bool unwind_is_available(void)
+{
+	return find_object != NULL;
+}
+
+_hidden_ void unwind_forget(void)
+{
+	memset(step_slots, 0, sizeof(step_slots));
+}
+
+static uint64_t step_hash_bytes(uint64_t hash, uint64_t raddr, uint32_t n_bytes)
+{
+	const unsigned char *at = (const unsigned char *)(uintptr_t)raddr;
+	uint64_t word;
+
+	for (; n_bytes >= 8; n_bytes -= 8, at += 8) {
+		memcpy(&word, at, 8);
+		hash = (hash ^ word) * UINT64_C(0xd6e8feb86659fd93);
+		hash ^= hash >> 32;
+	}
+	word = 0;
+	memcpy(&word, at, n_bytes);
+	hash = (hash ^ word) * UINT64_C(0xd6e8feb86659fd93);
+	return hash ^ hash >> 32;
+}
+
+static uint64_t step_hash(const struct step *step)
+{
+	return step_hash_bytes(step_hash_bytes(1, step->fde_raddr, step->fde_bytes),
+			       step->cie_raddr, step->cie_bytes);
+}
+
+static uint32_t step_place(uint64_t key)
+{
+	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40);
+}
+
+static bool step_load(const struct step_slot *slot, uint64_t key, struct step *ret_step)
+{
+	uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_acquire);
+	uint64_t words[STEP_N_WORDS];
+
+	if (sequence & 1 || atomic_load_explicit(&slot->words[0], memory_order_relaxed) != key)
+		return false;
+	for (size_t i = 0; i < STEP_N_WORDS; i++)
+		words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
+	atomic_thread_fence(memory_order_acquire);
+	if (atomic_load_explicit(&slot->sequence, memory_order_relaxed) != sequence)
+		return false;
+	memcpy(ret_step, words, sizeof(*ret_step));
+	return ret_step->key == key;
+}
+
+static bool step_recall(uint64_t key, struct step *ret_step)
+{
+	uint32_t place = step_place(key);
+
+	for (uint32_t i = 0; i < UNWIND_N_PROBES; i++)
+		if (step_load(&step_slots[(place + i) % UNWIND_N_STEPS], key, ret_step))
+			return true;
+	return false;
+}
+
+/* Where the same instruction is, where nothing is yet, else over one that is in the way. */
+static void step_remember(const struct step *step)
+{
+	uint32_t place = step_place(step->key), sequence;
+	struct step_slot *slot =
+		&step_slots[(place + step->hash % UNWIND_N_PROBES) % UNWIND_N_STEPS];
+	uint64_t words[STEP_N_WORDS];
+
+	for (uint32_t i = 0; i < UNWIND_N_PROBES; i++) {
+		struct step_slot *near = &step_slots[(place + i) % UNWIND_N_STEPS];
+		uint64_t key = atomic_load_explicit(&near->words[0], memory_order_relaxed);
+
+		if (!key || key == step->key) {
+			slot = near;
+			break;
+		}
+	}
+	sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
+	if (sequence & 1 ||
+	    !atomic_compare_exchange_strong_explicit(&slot->sequence, &sequence, sequence + 1,
+						     memory_order_acquire, memory_order_relaxed))
+		return;
+	atomic_thread_fence(memory_order_release);
+	memcpy(words, step, sizeof(*step));
+	for (size_t i = 0; i < STEP_N_WORDS; i++)
+		atomic_store_explicit(&slot->words[i], words[i], memory_order_relaxed);
+	atomic_store_explicit(&slot->sequence, sequence + 2, memory_order_release);
+}
+
+static bool module_holds(const struct unwind_module *module, uint64_t raddr, uint32_t n_bytes)
+{
+	return raddr >= module->tables_begin && raddr < module->tables_end &&
+	       n_bytes <= module->tables_end - raddr;
+}
+
+/* Whether the tables a step was made of are in memory now. Once a stack for each function. */
+static bool step_is_true(struct unwind *u, const struct step *step)
+{
+	if (!u->module || !module_holds(u->module, step->fde_raddr, step->fde_bytes) ||
+	    !module_holds(u->module, step->cie_raddr, step->cie_bytes))
+		return false;
+	for (uint32_t i = 0; i < MIN(u->n_checked, UNWIND_MAX_CHECKED); i++)
+		if (u->checked[i] == (step->fde_raddr ^ step->hash))
+			return true;
+	if (step_hash(step) != step->hash)
+		return false;
+	u->checked[u->n_checked++ % UNWIND_MAX_CHECKED] = step->fde_raddr ^ step->hash;
+	return true;
+}
+
+/* Whether each page from begin to end can be read. */
+static bool stack_is_readable(const struct mem *mem, uint64_t begin, uint64_t end)
+{
+	struct iovec ranges[32];
+	char bytes[32];
+	size_t n, n_read;
+
+	if ((end - begin) / UNWIND_PAGE_BYTES > UNWIND_MAX_PAGES)
+		return false;
+	while (begin < end) {
+		for (n = 0; n < ARRAY_LEN(ranges) && begin < end; begin += UNWIND_PAGE_BYTES)
+			ranges[n++] = (struct iovec){(void *)(uintptr_t)begin, 1};
+		if (mem_read_ranges_remote(mem->pid, ranges, n, bytes, &n_read) || n_read != n)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where the thread's own stack ends: a thread's is below its control block, the first one's below
+ * the program's arguments. pthread_getattr_np() would know, and allocates.
+ */
+static uint64_t stack_top(uint64_t rsp)
+{
+	uint64_t of_thread = (uint64_t)pthread_self(), of_program = getauxval(AT_RANDOM);
+	uint64_t top = UINT64_MAX;
+
+	if (of_thread > rsp)
+		top = of_thread;
+	if (of_program > rsp && of_program < top)
+		top = of_program;
+	return top & ~(UINT64_C(8) - 1);
+}
+
+/*
+ * The first time, and when the stack is deeper than ever: is what lies between here and its end
+ * one readable piece? A coroutine's stack is not, since a page that cannot be read lies below the
+ * stack of each thread.
+ */
+static __attribute__((noinline)) bool stack_grow(const struct mem *mem, uint64_t rsp)
+{
+	uint64_t begin = rsp & ~(UNWIND_PAGE_BYTES - 1), end = own_end ? own_begin : stack_top(rsp);
+
+	if (end <= begin || end == (UINT64_MAX & ~UINT64_C(7)) ||
+	    !stack_is_readable(mem, begin, end))
+		return false;
+	if (!own_end)
+		own_end = end;
+	own_begin = begin;
+	return true;
+}
+
+static void stack_find(struct unwind *u)
+{
+	uint64_t rsp = u->regs[CFI_RSP];
+
+	u->stack_begin = u->stack_end = 0;
+	if ((rsp >= own_begin && rsp < own_end) ||
+	    ((!own_end || rsp < own_begin) && stack_grow(&u->mem, rsp))) {
+		u->stack_begin = rsp;
+		u->stack_end = own_end;
+	}
+}
+
+static __attribute__((noinline)) int stack_word_remote(struct unwind *u, uint64_t raddr,
+						       uint64_t *ret_word)
+{
+	uint64_t offset = raddr - u->window_raddr;
+	int r;
+
+	if (offset >= u->window_bytes) {
+		/* Not past the page: what follows it may not be there. */
+		u->window_bytes = (uint32_t)MIN(UNWIND_PAGE_BYTES - raddr % UNWIND_PAGE_BYTES,
+						sizeof(u->window));
+		u->window_raddr = raddr;
+		r = mem_read(&u->mem, raddr, u->window, u->window_bytes);
+		if (r < 0) {
+			u->window_bytes = 0;
+			return r;
+		}
+		offset = 0;
+	}
+	*ret_word = u->window[offset / 8];
+	return 0;
+}
+
+static inline int stack_word(struct unwind *u, uint64_t raddr, uint64_t *ret_word)
+{
+	if (unlikely(raddr % 8))
+		return -EINVAL;
+	if (unlikely(raddr < u->stack_begin || raddr >= u->stack_end))
+		return stack_word_remote(u, raddr, ret_word);
+	*ret_word = *(const uint64_t *)(uintptr_t)raddr;
+	return 0;
+}
+
+static int stack_load(void *u_at, uint64_t raddr, uint64_t *ret_word)
+{
+	return stack_word(u_at, raddr, ret_word);
+}
+
+/*
+ * The segment that holds the tables, from the program headers, which lie in the first page. Between
+ * segments a module's range has holes that cannot be read.
+ */
+static void module_find_tables(struct unwind_module *module)
+{
+	const ElfW(Ehdr) *elf = (const ElfW(Ehdr) *)(uintptr_t)module->begin;
+	const ElfW(Phdr) * segment;
+
+	if (module->end - module->begin < UNWIND_PAGE_BYTES ||
+	    memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    elf->e_phoff + (uint64_t)elf->e_phnum * sizeof(*segment) > UNWIND_PAGE_BYTES)
+		return;
+	segment = (const ElfW(Phdr) *)(uintptr_t)(module->begin + elf->e_phoff);
+	for (unsigned int i = 0; i < elf->e_phnum; i++, segment++) {
+		uint64_t begin = module->load_raddr + segment->p_vaddr;
+
+		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_R) ||
+		    module->header_raddr - begin >= segment->p_filesz)
+			continue;
+		module->tables_begin = begin;
+		module->tables_end = begin + segment->p_filesz;
+		return;
+	}
+}
+
+/* The module around rip; NULL when there is none. */
+static struct unwind_module *module_find(struct unwind *u, uint64_t rip)
+{
+	struct dl_find_object found;
+	struct unwind_module *module;
+
+	for (uint32_t i = 0; i < u->n_modules; i++)
+		if (rip >= u->modules[i].begin && rip < u->modules[i].end)
+			return &u->modules[i];
+	if (find_object((void *)(uintptr_t)rip, &found))
+		return NULL;
+	u->n_modules = MIN(u->n_modules + 1, UNWIND_MAX_MODULES);
+	module = &u->modules[u->n_modules - 1];
+	*module = (struct unwind_module){
+		.begin = (uint64_t)(uintptr_t)found.dlfo_map_start,
+		.end = (uint64_t)(uintptr_t)found.dlfo_map_end,
+		.load_raddr = found.dlfo_link_map->l_addr,
+		.header_raddr = (uint64_t)(uintptr_t)found.dlfo_eh_frame,
+		.name = found.dlfo_link_map->l_name,
+	};
+	module_find_tables(module);
+	return module;
+}
+
+/* Whether the bytes before a return address are a call: E8 rel32, or FF /2 in one of its lengths.
+ */
+static bool is_after_call(const uint8_t before[static 7])
+{
+	static const uint8_t lengths[] = {2, 3, 4, 6, 7};
+
+	if (before[7 - 5] == 0xe8)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+		const uint8_t *at = before + 7 - lengths[i];
+
+		if (at[0] == 0xff && (at[1] & 0x38) == 0x10)
+			return true;
+	}
+	return false;
+}
+
+/* The rules for where it stands, from the tables. */
+static int row_find(struct unwind *u, struct cfi_row *ret_row)
+{
+	uint64_t rip = u->regs[CFI_RIP];
+	bool is_called = false;
+	uint8_t before[7];
+	int r;
+
+	if (!u->module || !u->module->header_raddr)
+		return -ENOENT;
+	if (!u->is_exact && !mem_read(&u->mem, rip - sizeof(before), before, sizeof(before)))
+		is_called = is_after_call(before);
+	/* The instruction that called may be the last of its function. */
+	r = cfi_find(&u->mem, u->module->header_raddr, is_called ? rip - 1 : rip, ret_row);
+	if (r == 0 && !u->is_exact && !is_called && !ret_row->is_signal_frame &&
+	    ret_row->begin != rip)
+		return -EINVAL;
+	return r;
+}
+
+/* Return: whether the row is of the usual kind, and then as a step. */
+static bool step_make(const struct unwind *u, const struct cfi_row *row, uint64_t key,
+		      struct step *ret_step)
+{
+	const struct cfi_rules *rules = &row->rules;
+	struct step step = {
+		.key = key,
+		.fde_raddr = row->fde.raddr,
+		.cie_raddr = row->cie.raddr,
+		.fde_bytes = row->fde.n_bytes,
+		.cie_bytes = row->cie.n_bytes,
+		.cfa_offset = (int32_t)rules->cfa.value,
+		.cfa_reg = rules->cfa.reg,
+		.kind = rules->regs[CFI_RIP].how == CFI_UNDEFINED ? STEP_OUTERMOST : STEP_CALLED,
+	};
+
+	if (rules->cfa.how != CFI_REGISTER_PLUS || row->is_signal_frame ||
+	    (int64_t)rules->cfa.value != step.cfa_offset || rules->regs[CFI_RSP].how != CFI_SAME ||
+	    !module_holds(u->module, step.fde_raddr, step.fde_bytes) ||
+	    !module_holds(u->module, step.cie_raddr, step.cie_bytes))
+		return false;
+	for (size_t i = 0; i < STEP_N_REGS; i++) {
+		const struct cfi_rule *rule = &rules->regs[step_regs[i]];
+		int64_t words = (int64_t)rule->value / 8;
+
+		step.saved[i] = STEP_SAME;
+		if (rule->how == CFI_SAME || rule->how == CFI_UNDEFINED)
+			continue;
+		if (rule->how != CFI_AT_OFFSET || rule->value % 8 || words >= 0 ||
+		    words <= STEP_SAME)
+			return false;
+		step.saved[i] = (int16_t)words;
+	}
+	if (step.kind == STEP_CALLED && step.saved[STEP_N_REGS - 1] == STEP_SAME)
+		return false;
+	step.hash = step_hash(&step);
+	*ret_step = step;
+	return true;
+}
+
+/* A frame lies above the one it called, and what it saved between the two. 1: it has no caller. */
+static int step_apply(struct unwind *u, const struct step *step)
+{
+	uint64_t rsp = u->regs[CFI_RSP];
+	uint64_t cfa = u->regs[step->cfa_reg] + (uint64_t)(int64_t)step->cfa_offset;
+	int r;
+
+	if (unlikely(step->kind == STEP_OUTERMOST))
+		return 1;
+	if (unlikely(cfa <= rsp || cfa % 8))
+		return -EINVAL;
+	for (size_t i = 0; i < STEP_N_REGS; i++) {
+		uint64_t raddr = cfa + 8 * (uint64_t)(int64_t)step->saved[i];
+
+		if (step->saved[i] == STEP_SAME)
+			continue;
+		if (unlikely(raddr < rsp || raddr >= cfa))
+			return -EINVAL;
+		r = stack_word(u, raddr, &u->regs[step_regs[i]]);
+		if (unlikely(r < 0))
+			return r;
+	}
+	u->regs[CFI_RSP] = cfa;
+	return 0;
+}
+
+static int rule_apply(struct unwind *u, const uint64_t *regs, uint64_t cfa, unsigned int reg,
+		      const struct cfi_rule *rule)
+{
+	uint64_t value = regs[reg];
+	int r = 0;
+
+	switch ((enum cfi_how)rule->how) {
+	case CFI_SAME:
+	case CFI_UNDEFINED:
+		break;
+	case CFI_AT_OFFSET:
+		r = stack_word(u, cfa + rule->value, &value);
+		break;
+	case CFI_IS_OFFSET:
+		value = cfa + rule->value;
+		break;
+	case CFI_IN_REGISTER:
+		if (rule->value >= CFI_N_REGS)
+			return -EINVAL;
+		value = regs[rule->value];
+		break;
+	case CFI_AT_EXPRESSION:
+	case CFI_IS_EXPRESSION:
+		r = cfi_evaluate(&u->mem, rule->value, regs, &cfa, stack_load, u, &value);
+		if (r == 0 && rule->how == CFI_AT_EXPRESSION)
+			r = stack_word(u, value, &value);
+		break;
+	case CFI_REGISTER_PLUS:
+		return -EINVAL;
+	}
+	u->regs[reg] = value;
+	return r;
+}
+
+/* The unusual: signal frames, realigned stacks, what assembly does. */
+static __attribute__((noinline)) int row_apply(struct unwind *u, const struct cfi_row *row)
+{
+	const struct cfi_rules *rules = &row->rules;
+	uint64_t regs[CFI_N_REGS], cfa = u->regs[rules->cfa.reg] + rules->cfa.value;
+	int r = 0;
+
+	memcpy(regs, u->regs, sizeof(regs));
+	if (rules->cfa.how == CFI_IS_EXPRESSION)
+		r = cfi_evaluate(&u->mem, rules->cfa.value, regs, NULL, stack_load, u, &cfa);
+	if (r < 0)
+		return r;
+	u->regs[CFI_RSP] = cfa;
+	for (unsigned int reg = 0; r == 0 && reg < CFI_N_REGS; reg++)
+		r = rule_apply(u, regs, cfa, reg, &rules->regs[reg]);
+	if (r == 0 && u->regs[CFI_RSP] <= regs[CFI_RSP])
+		r = -EINVAL;
+	return r;
+}
+
+/* An instruction that is new, or whose rules are of the unusual kind. 1: it is the outermost. */
+static __attribute__((noinline)) int step_anew(struct unwind *u, uint64_t key)
+{
+	struct cfi_row row;
+	struct step step;
+	int r;
+
+	r = row_find(u, &row);
+	if (r < 0)
+		return r;
+	u->is_exact = row.is_signal_frame;
+	if (!step_make(u, &row, key, &step))
+		return row.rules.regs[CFI_RIP].how == CFI_UNDEFINED ? 1 : row_apply(u, &row);
+	step_remember(&step);
+	return step_apply(u, &step);
+}
+
+static enum pyframe_end end_of(int r)
+{
+	return r == 1	      ? PYFRAME_END_COMPLETE
+	       : r == -EINVAL ? PYFRAME_END_INVALID
+			      : PYFRAME_END_UNREADABLE;
+}
+
+_hidden_ bool unwind_step(struct unwind *u, enum pyframe_end *ret_end)
+{
+	uint64_t key = u->regs[CFI_RIP] | (u->is_exact ? UNWIND_EXACT : 0);
+	struct step step;
+	int r;
+
+	if (likely(step_recall(key, &step) && step_is_true(u, &step))) {
+		u->is_exact = false;
+		r = step_apply(u, &step);
+	} else {
+		r = step_anew(u, key);
+	}
+	if (r == 0 && !u->regs[CFI_RIP])
+		r = 1;
+	if (r) {
+		*ret_end = end_of(r);
+		return false;
+	}
+	u->module = module_find(u, u->regs[CFI_RIP] - !u->is_exact);
+	return true;
+}
+
+_hidden_ bool unwind_begin(struct unwind *u)
+{
+	u->is_exact = true;
+	u->window_bytes = 0;
+	u->n_modules = u->n_checked = 0;
+	stack_find(u);
+	u->module = module_find(u, u->regs[CFI_RIP]);
+	return u->module != NULL;
+}
