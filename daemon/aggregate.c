@@ -101,11 +101,20 @@ static uint64_t incident_fingerprint(const struct incident *incident)
 	return hash_function(hash, &incident->site->culprit);
 }
 
+/* The line of a stack that was sampled is another one each time. */
+static bool is_sampled_kind(const struct incident *incident)
+{
+	enum finding_kind kind = incident->judgement->kind;
+
+	return !incident->call.name &&
+	       (kind == KIND_SLOW_CALLBACK || kind == KIND_LONG_TURN || kind == KIND_STUCK);
+}
+
 static uint64_t incident_key(const struct incident *incident, uint64_t fingerprint)
 {
 	char line[16];
 
-	if (!incident->call.name && incident->judgement->kind != KIND_NEVER_AWAITED)
+	if (is_sampled_kind(incident))
 		return fingerprint;
 	snprintf(line, sizeof(line), "%d", incident->site->culprit.line);
 	return hash_text(fingerprint, line);
@@ -122,6 +131,7 @@ static int finding_new(const struct incident *incident, struct finding **ret_fin
 		 (unsigned long long)incident_fingerprint(incident));
 	finding->culprit = incident->site->culprit;
 	finding->name = incident->name;
+	finding->detail = incident->detail;
 	finding->call = incident->call;
 	finding->first_seen_at = finding->last_seen_at = incident->seen_at;
 	*ret_finding = finding;
@@ -227,6 +237,9 @@ static void finding_add(struct finding *finding, const struct incident *incident
 	finding->last_seen_at = MAX(finding->last_seen_at, incident->seen_at);
 	finding_add_pid(finding, incident->pid);
 	call_merge(&finding->call, &incident->call);
+	finding->n = MAX(finding->n, incident->n);
+	if (!finding->origin && incident->origin)
+		finding->origin = stack_copy(incident->origin);
 	for (uint32_t i = 0; i < incident->n_stacks; i++)
 		finding_add_stack(finding, incident->stacks[i]);
 }
@@ -296,6 +309,7 @@ static int entry_copy(struct entry *entry, struct finding **ret_finding)
 	copy->p50_ns = spans_percentile(&entry->spans, 50);
 	copy->p99_ns = spans_percentile(&entry->spans, 99);
 	copy->n_stacks = 0;
+	copy->origin = NULL;
 	for (uint32_t i = 0; i < entry->finding->n_stacks; i++) {
 		copy->stacks[copy->n_stacks] = stack_copy(entry->finding->stacks[i]);
 		if (!copy->stacks[copy->n_stacks]) {
@@ -303,6 +317,13 @@ static int entry_copy(struct entry *entry, struct finding **ret_finding)
 			return -ENOMEM;
 		}
 		copy->n_stacks++;
+	}
+	if (entry->finding->origin) {
+		copy->origin = stack_copy(entry->finding->origin);
+		if (!copy->origin) {
+			finding_free(copy);
+			return -ENOMEM;
+		}
 	}
 	qsort(copy->stacks, copy->n_stacks, sizeof(copy->stacks[0]), stack_compare);
 	*ret_finding = copy;

@@ -15,7 +15,10 @@ struct incident {
 	uint64_t seen_at; /* CLOCK_REALTIME, of its start */
 	int32_t pid;
 	const char *name;
-	const char *name_file; /* never-awaited: where the coroutine function stands */
+	const char *name_file;	    /* module of the code that name names */
+	const char *detail;	    /* of this one, for people */
+	uint32_t n;		    /* task-flood: how many tasks; else 0 or 1 */
+	const struct stack *origin; /* where it was made; NULL: not known */
 	struct call call;
 	struct stack *const *stacks;
 	uint32_t n_stacks;

@@ -16,6 +16,7 @@
 
 #include "drain.h"
 #include "exempt.h"
+#include "pitfall.h"
 #include "stuck.h"
 #include "wire/check.h"
 #include "wire/ring.h"
@@ -307,43 +308,23 @@ static void drain_sample(struct drain *drain, struct watch *watch,
 	tell_sample(drain, watch, sample, false);
 }
 
-static void drain_dropped(struct drain *drain, struct watch *watch,
-			  const struct record_dropped *dropped)
+static void drain_pitfall(struct drain *drain, struct watch *watch,
+			  const struct record_pitfall *record)
 {
-	struct limits limits = watch_limits(watch, drain->kinds);
-	nsec_t at_ns = point_ns(watch, dropped->head.ticks);
-	struct record_frame raw = {
-		.file_str = dropped->file_str,
-		.function_str = dropped->name_str,
-		.line = dropped->first_line,
+	uint64_t at = record->start ? record->start : record->head.ticks;
+	struct pitfall_moment moment = {
+		.at_ns = point_ns(watch, at),
+		.span_ns = span_ns(watch, record->span),
 	};
-	struct judgement judgement;
-	struct frame coroutine;
-	struct stack *stack;
-	struct site site;
+	struct limits limits = watch_limits(watch, drain->kinds);
+	struct pitfall_incident pitfall;
 
-	if (judge_dropped(&limits, at_ns, &judgement) != VERDICT_FINDING)
-		return;
-	stack = watch_stack(watch, &dropped->head);
-	watch_frame(watch, &raw, &coroutine);
-	site_of_stack(stack, &site);
-	if (!site.n_chain)
-		site.culprit = coroutine;
-	drain_count(drain, watch,
-		    &(struct incident){
-			    .judgement = &judgement,
-			    .site = &site,
-			    .name = coroutine.function,
-			    .name_file = coroutine.module,
-			    .call = {.fd = -1, .gil_held = -1},
-			    .stacks = &stack,
-			    .n_stacks = stack != NULL,
-		    },
-		    at_ns);
-	free(stack);
+	if (pitfall_judge(watch, &limits, record, &moment, &pitfall) == VERDICT_FINDING)
+		drain_count(drain, watch, &pitfall.incident, moment.at_ns);
+	pitfall_deinit(&pitfall);
 }
 
-/* The slot of a record that has one; RECORD_DROPPED alone may come from a thread without. */
+/* The slot of a record that has one; RECORD_PITFALL alone may come from a thread without. */
 static uint32_t record_slot(const struct record *record)
 {
 	switch (record->type) {
@@ -381,8 +362,8 @@ void drain_record(struct drain *drain, struct watch *watch, const struct record 
 	case RECORD_SAMPLE:
 		drain_sample(drain, watch, (const struct record_sample *)record);
 		break;
-	case RECORD_DROPPED:
-		drain_dropped(drain, watch, (const struct record_dropped *)record);
+	case RECORD_PITFALL:
+		drain_pitfall(drain, watch, (const struct record_pitfall *)record);
 		break;
 	default:
 		break;

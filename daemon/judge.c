@@ -117,12 +117,12 @@ enum verdict judge_open(const struct limits *limits, nsec_t start_ns, nsec_t age
 	return VERDICT_FINDING;
 }
 
-/* A coroutine that was dropped without having run. */
-enum verdict judge_dropped(const struct limits *limits, nsec_t at_ns,
-			   struct judgement *ret_judgement)
+/* Something that went wrong at one moment, or took span_ns where its kind has a size. */
+enum verdict judge_pitfall(const struct limits *limits, enum finding_kind kind, nsec_t at_ns,
+			   nsec_t span_ns, struct judgement *ret_judgement)
 {
-	if (!is_wanted(limits, KIND_NEVER_AWAITED, at_ns))
+	if (!is_wanted(limits, kind, at_ns))
 		return VERDICT_NOTHING;
-	not_split(ret_judgement, KIND_NEVER_AWAITED, 0);
+	not_split(ret_judgement, kind, kind_is_timed(kind) ? span_ns : 0);
 	return VERDICT_FINDING;
 }

@@ -47,5 +47,5 @@ enum verdict judge_turn(const struct limits *limits, const struct stall_facts *f
 			uint32_t n_slow, struct judgement *ret_judgement);
 enum verdict judge_open(const struct limits *limits, nsec_t start_ns, nsec_t age_ns,
 			struct judgement *ret_judgement);
-enum verdict judge_dropped(const struct limits *limits, nsec_t at_ns,
-			   struct judgement *ret_judgement);
+enum verdict judge_pitfall(const struct limits *limits, enum finding_kind kind, nsec_t at_ns,
+			   nsec_t span_ns, struct judgement *ret_judgement);

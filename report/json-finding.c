@@ -2,7 +2,7 @@
 /*
  * One finding as JSON
  *
- * Fields of kinds that this version does not detect (task, test, victims, origin, baseline) are
+ * Fields of kinds that this version does not detect (task, test, victims, baseline) are
  * there with null, so that a reader written for them need not ask first.
  */
 #include "advice.h"
@@ -44,18 +44,26 @@ static json_t *json_frame(const struct frame *frame)
 			 "module", frame->module);
 }
 
+/* Return: an empty array for NULL. */
+static json_t *json_frames(const struct stack *stack)
+{
+	json_t *frames = json_array();
+
+	for (uint32_t i = 0; stack && i < stack->n_frames; i++)
+		json_array_append_new(frames, json_frame(&stack->frames[i]));
+	return frames;
+}
+
 static json_t *json_stacks(const struct finding *finding)
 {
 	json_t *stacks = json_array();
 
 	for (uint32_t i = 0; i < finding->n_stacks; i++) {
 		const struct stack *stack = finding->stacks[i];
-		json_t *frames = json_array();
 
-		for (uint32_t k = 0; k < stack->n_frames; k++)
-			json_array_append_new(frames, json_frame(&stack->frames[k]));
-		json_array_append_new(stacks, json_pack("{s:I, s:o}", "count",
-							count_of(stack->count), "frames", frames));
+		json_array_append_new(stacks,
+				      json_pack("{s:I, s:o}", "count", count_of(stack->count),
+						"frames", json_frames(stack)));
 	}
 	return stacks;
 }
@@ -117,12 +125,14 @@ json_t *json_finding(const struct finding *finding)
 			    json_string(advice_message(finding, message, sizeof(message))));
 	json_object_set_new(json, "advice", json_string(advice_text(finding)));
 	json_object_set_new(json, "name", finding->name ? json_string(finding->name) : json_null());
+	json_object_set_new(json, "detail",
+			    finding->detail ? json_string(finding->detail) : json_null());
 	json_object_set_new(json, "call", json_call(finding));
 	json_object_set_new(json, "cause", json_cause(finding));
 	json_object_set_new(json, "victims", json_null());
 	json_object_set_new(json, "task", json_null());
 	json_object_set_new(json, "test", json_null());
-	json_object_set_new(json, "origin", json_array());
+	json_object_set_new(json, "origin", json_frames(finding->origin));
 	json_object_set_new(json, "stacks", json_stacks(finding));
 	json_object_set_new(json, "baseline", json_null());
 	json_object_set_new(json, "allowed_by",

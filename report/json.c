@@ -12,6 +12,7 @@
 
 #include "json.h"
 #include "stamp.h"
+#include "wire/region.h"
 
 /* JSON numbers beyond 2^63 - 1 would come out negative. */
 static json_int_t count_of(uint64_t n)
@@ -57,13 +58,11 @@ static json_t *json_losses(const struct losses *losses)
 
 static json_t *json_detectors(uint32_t detectors)
 {
-	static const char *const names[] = {"turns", "callbacks", "calls", "samples",
-					    "never-awaited"};
 	json_t *json = json_array();
 
-	for (unsigned int i = 0; i < ARRAY_LEN(names); i++)
+	for (unsigned int i = 0; i < DETECTOR_N; i++)
 		if (detectors & (1u << i))
-			json_array_append_new(json, json_string(names[i]));
+			json_array_append_new(json, json_string(detector_name(i)));
 	return json;
 }
 

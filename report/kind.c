@@ -93,6 +93,18 @@ int kind_parse(const char *text, size_t length, enum finding_kind *ret_kind)
 	return -ENOENT;
 }
 
+/* The name of the detector of that bit, below DETECTOR_N. */
+const char *detector_name(unsigned int bit)
+{
+	static const char *const names[DETECTOR_N] = {
+		"turns",     "callbacks",    "calls",	   "samples",	"never-awaited",
+		"tasks",     "cancellation", "gather",	   "taskgroup", "nested-run",
+		"unhandled", "resources",    "exceptions",
+	};
+
+	return names[bit];
+}
+
 const char *severity_name(enum severity severity)
 {
 	static const char *const names[] = {

@@ -14,6 +14,7 @@
 #include "load.h"
 #include "place.h"
 #include "stamp.h"
+#include "wire/region.h"
 
 /* Far above what a daemon keeps; a report that claims more is not one of ours. */
 #define LOAD_MAX_ITEMS 65536
@@ -107,15 +108,14 @@ static int load_loop(struct load *load, json_t *json, struct loop *loop)
 
 static uint32_t load_detectors(json_t *json)
 {
-	static const char *const names[] = {"turns", "callbacks", "calls", "samples",
-					    "never-awaited"};
 	uint32_t detectors = 0;
 	size_t i;
 	json_t *value;
 
 	json_array_foreach(json, i, value) {
-		for (unsigned int k = 0; k < ARRAY_LEN(names); k++)
-			if (json_is_string(value) && !strcmp(json_string_value(value), names[k]))
+		for (unsigned int k = 0; k < DETECTOR_N; k++)
+			if (json_is_string(value) &&
+			    !strcmp(json_string_value(value), detector_name(k)))
 				detectors |= 1u << k;
 	}
 	return detectors;
@@ -181,18 +181,28 @@ static void load_frame(struct load *load, json_t *json, struct frame *frame)
 	frame->is_own = place_of(frame->file) == PLACE_OWN;
 }
 
-static int load_stack(struct load *load, json_t *json, struct finding *finding)
+/* Return: for free(); NULL without memory. */
+static struct stack *load_frames(struct load *load, json_t *frames, uint64_t count)
 {
-	json_t *frames = json_object_get(json, "frames");
 	size_t n = MIN(json_array_size(frames), (size_t)LOAD_MAX_ITEMS);
 	struct stack *stack = calloc(1, sizeof(*stack) + n * sizeof(stack->frames[0]));
 
 	if (!stack)
-		return -ENOMEM;
-	stack->count = load_count(json, "count");
+		return NULL;
+	stack->count = count;
 	stack->n_frames = (uint32_t)n;
 	for (size_t i = 0; i < n; i++)
 		load_frame(load, json_array_get(frames, i), &stack->frames[i]);
+	return stack;
+}
+
+static int load_stack(struct load *load, json_t *json, struct finding *finding)
+{
+	struct stack *stack =
+		load_frames(load, json_object_get(json, "frames"), load_count(json, "count"));
+
+	if (!stack)
+		return -ENOMEM;
 	finding->stacks[finding->n_stacks++] = stack;
 	return 0;
 }
@@ -245,6 +255,9 @@ static int load_finding(struct load *load, json_t *json, struct finding *finding
 	load_sizes(json, finding);
 	load_frame(load, json_object_get(json, "culprit"), &finding->culprit);
 	finding->name = load_text(load, json, "name");
+	finding->detail = load_text(load, json, "detail");
+	if (json_array_size(json_object_get(json, "origin")))
+		finding->origin = load_frames(load, json_object_get(json, "origin"), 1);
 	finding->allowed_by = load_text(load, json, "allowed_by");
 	load_call(load, json_object_get(json, "call"), &finding->call);
 	json_array_foreach(json_object_get(json, "stacks"), i, stack) {

@@ -36,6 +36,7 @@ struct finding *finding_free(struct finding *finding)
 		return NULL;
 	for (uint32_t i = 0; i < finding->n_stacks; i++)
 		free(finding->stacks[i]);
+	free(finding->origin);
 	free(finding);
 	return NULL;
 }

@@ -67,6 +67,9 @@ struct finding {
 	uint32_t n_pids;
 	struct frame culprit;
 	const char *name;
+	const char *detail;   /* of one of its incidents, for people */
+	uint32_t n;	      /* task-flood: the most tasks at once */
+	struct stack *origin; /* where it was made; NULL: not known */
 	struct call call;
 	struct cause cause;
 	struct stack *stacks[MODEL_MAX_STACKS];

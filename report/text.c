@@ -13,6 +13,7 @@
 #include "stamp.h"
 #include "text.h"
 #include "verdict.h"
+#include "wire/region.h"
 
 #define TEXT_COLUMNS 79
 /* More than a screen of workers tells nobody anything; the JSON has them all. */
@@ -399,13 +400,10 @@ void text_report(FILE *out, const struct report *report, const struct text_style
 
 static void text_detectors(FILE *out, const struct process *process)
 {
-	static const char *const names[] = {"turns", "callbacks", "calls", "samples",
-					    "never-awaited"};
-
 	fputs("    detectors:", out);
-	for (unsigned int i = 0; i < ARRAY_LEN(names); i++)
+	for (unsigned int i = 0; i < DETECTOR_N; i++)
 		if (process->detectors & (1u << i))
-			fprintf(out, " %s", names[i]);
+			fprintf(out, " %s", detector_name(i));
 	fputs(process->detectors ? "\n" : " none\n", out);
 }
 

@@ -298,23 +298,41 @@ _hidden_ void emit_turn(struct loop *loop, uint64_t now, uint64_t span)
 	ring_commit(&record->head, sizeof(*record));
 }
 
-/* A coroutine was dropped without having run, by the code this thread runs now. */
-_hidden_ void emit_dropped(const struct callee *coroutine, uint32_t name_str, uint64_t tstate_raddr)
+static uint32_t stack_bytes(const struct stack_buf *stack)
 {
-	struct stack_buf stack;
-	struct record_dropped *record;
+	return stack ? frames_bytes(&stack->stack) : 0;
+}
+
+/* Something of Python went wrong, on this thread, now. */
+_hidden_ void emit_pitfall(const struct pitfall_facts *facts)
+{
+	uint32_t bytes = stack_bytes(facts->stack), origin_bytes = stack_bytes(facts->origin);
+	struct record_pitfall *record;
 	uint32_t size_bytes;
 
-	emit_own_stack(tstate_raddr, &stack);
-	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
-	record = record_new(size_bytes, RECORD_DROPPED, 0);
+	/* The stack says whose fault it is; where both do not fit, it is the one to keep. */
+	if (sizeof(*record) + bytes + origin_bytes > RECORD_MAX_BYTES)
+		origin_bytes = 0;
+	size_bytes = (uint32_t)sizeof(*record) + bytes + origin_bytes;
+	record = record_new(size_bytes, RECORD_PITFALL, 0);
 	if (!record)
 		return;
 	record->slot = thread_loop ? thread_loop->slot_index : UINT32_MAX;
-	record->name_str = name_str;
-	record->file_str = coroutine->file_str;
-	record->first_line = coroutine->first_line;
-	record->stack = stack.stack;
-	memcpy(record + 1, stack.frames, frames_bytes(&stack.stack));
+	record->pitfall = facts->pitfall;
+	record->start = facts->start;
+	record->span = facts->span;
+	record->n = MAX(facts->n, 1u);
+	record->name_str = facts->name_str;
+	record->detail_str = facts->detail_str;
+	record->task_str = facts->task_str;
+	record->coro_str = facts->coro_str;
+	record->file_str = facts->code.file_str;
+	record->first_line = facts->code.first_line;
+	record->n_origin = origin_bytes / (uint32_t)sizeof(struct record_frame);
+	record->stack = facts->stack ? facts->stack->stack : (struct record_stack){0};
+	if (bytes)
+		memcpy(record + 1, facts->stack->frames, bytes);
+	if (origin_bytes)
+		memcpy((char *)(record + 1) + bytes, facts->origin->frames, origin_bytes);
 	ring_commit(&record->head, size_bytes);
 }

@@ -19,4 +19,16 @@ void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t start, uint64
 void emit_short_calls(struct loop *loop);
 void emit_callback(struct loop *loop, uint64_t now, uint64_t span, const struct callee *callee);
 void emit_turn(struct loop *loop, uint64_t now, uint64_t span);
-void emit_dropped(const struct callee *coroutine, uint32_t name_str, uint64_t tstate_raddr);
+
+/* A pitfall as far as it is known before its record: what is 0 or NULL is not known. */
+struct pitfall_facts {
+	enum pitfall pitfall;
+	uint32_t n;
+	uint64_t start, span; /* ticks */
+	uint32_t name_str, detail_str, task_str, coro_str;
+	struct callee code; /* what name_str names */
+	const struct stack_buf *stack;
+	const struct stack_buf *origin;
+};
+
+void emit_pitfall(const struct pitfall_facts *facts);

@@ -52,7 +52,7 @@ static const char no_native_complaint[] =
 	"native: native frames need x86-64 and glibc 2.35; there will be none";
 
 /* The hooks that are in the interpreter stay there in a fork child; the rest comes with a loop. */
-#define DETECTORS_OF_HOOKS (DETECTOR_CALLBACKS | DETECTOR_NEVER_AWAITED)
+#define DETECTORS_OF_HOOKS (~(uint32_t)(DETECTOR_TURNS | DETECTOR_CALLS | DETECTOR_SAMPLES))
 
 _hidden_ void watch_lost(enum loss loss)
 {

@@ -22,8 +22,8 @@ static uint32_t record_fixed_bytes(unsigned int type)
 		return sizeof(struct record_turn);
 	case RECORD_SAMPLE:
 		return sizeof(struct record_sample);
-	case RECORD_DROPPED:
-		return sizeof(struct record_dropped);
+	case RECORD_PITFALL:
+		return sizeof(struct record_pitfall);
 	case RECORD_TASK:
 		return sizeof(struct record_task);
 	case RECORD_NATIVE:
@@ -40,8 +40,8 @@ static const struct record_stack *record_stack_of(const struct record *record)
 		return &((const struct record_call *)record)->stack;
 	case RECORD_SAMPLE:
 		return &((const struct record_sample *)record)->stack;
-	case RECORD_DROPPED:
-		return &((const struct record_dropped *)record)->stack;
+	case RECORD_PITFALL:
+		return &((const struct record_pitfall *)record)->stack;
 	case RECORD_TASK:
 		return &((const struct record_task *)record)->stack;
 	case RECORD_NATIVE:
@@ -51,11 +51,24 @@ static const struct record_stack *record_stack_of(const struct record *record)
 	}
 }
 
+/* What stands behind the frames of the stack, of the size of a frame each. */
+static uint32_t record_n_more(const struct record *record)
+{
+	switch (record->type) {
+	case RECORD_TASK:
+		return ((const struct record_task *)record)->n_awaiters;
+	case RECORD_PITFALL:
+		return ((const struct record_pitfall *)record)->n_origin;
+	default:
+		return 0;
+	}
+}
+
 /* Return: 0 when the record is whole, else -EBADMSG. record is a private copy. */
 int record_check(const struct record *record, uint32_t size_bytes)
 {
 	const struct record_stack *stack;
-	uint32_t fixed_bytes, n_awaiters = 0;
+	uint32_t fixed_bytes, n_more;
 
 	if (size_bytes < sizeof(*record) || record->size != size_bytes)
 		return -EBADMSG;
@@ -65,11 +78,9 @@ int record_check(const struct record *record, uint32_t size_bytes)
 	stack = record_stack_of(record);
 	if (!stack)
 		return size_bytes == fixed_bytes ? 0 : -EBADMSG;
-	if (record->type == RECORD_TASK)
-		n_awaiters = ((const struct record_task *)record)->n_awaiters;
-	if (stack->n_frames > RECORD_MAX_FRAMES || n_awaiters > RECORD_MAX_FRAMES ||
-	    size_bytes !=
-		    fixed_bytes + (stack->n_frames + n_awaiters) * sizeof(struct record_frame))
+	n_more = record_n_more(record);
+	if (stack->n_frames > RECORD_MAX_FRAMES || n_more > RECORD_MAX_FRAMES ||
+	    size_bytes != fixed_bytes + (stack->n_frames + n_more) * sizeof(struct record_frame))
 		return -EBADMSG;
 	return 0;
 }
@@ -88,6 +99,12 @@ const struct record_frame *record_frames(const struct record *record, uint32_t *
 	*ret_n_frames = stack->n_frames;
 	return (const struct record_frame *)((const char *)record +
 					     record_fixed_bytes(record->type));
+}
+
+/* Of a checked pitfall: the frames behind those of record_frames(), where it was made. */
+const struct record_frame *record_origin(const struct record_pitfall *pitfall)
+{
+	return (const struct record_frame *)(pitfall + 1) + pitfall->stack.n_frames;
 }
 
 /*

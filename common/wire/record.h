@@ -16,7 +16,7 @@ enum record_type {
 	RECORD_CALLBACK = 3, /* a callback past its limit, written when it has ended */
 	RECORD_TURN = 4,     /* a turn past its limit, written when it has ended */
 	RECORD_SAMPLE = 5,   /* where a turn, callback or call was while it had not ended */
-	RECORD_DROPPED = 6,  /* a coroutine dropped without having run */
+	RECORD_PITFALL = 6,  /* something of Python went wrong, at once */
 	RECORD_TASK = 7,     /* the asyncio task of a call or sample of the same callback */
 	RECORD_NATIVE = 8,   /* the native frames of a call, written just before it */
 };
@@ -125,13 +125,47 @@ struct record_sample {
 	struct record_stack stack;
 };
 
-struct record_dropped {
+/* The kinds of finding that are not measured but seen; the same names. */
+enum pitfall {
+	PITFALL_NEVER_AWAITED = 1,
+	PITFALL_EXCEPTION_NEVER_RETRIEVED,
+	PITFALL_TASK_DESTROYED_PENDING,
+	PITFALL_TASK_NEVER_FINISHED,
+	PITFALL_UNREFERENCED_TASK,
+	PITFALL_GATHER_SIBLING_LOST,
+	PITFALL_GATHER_EXCEPTIONS_IGNORED,
+	PITFALL_SWALLOWED_CANCELLATION,
+	PITFALL_IGNORED_CANCELLATION,
+	PITFALL_SWALLOWED_EXCEPTION,
+	PITFALL_UNHANDLED_TIMEOUT,
+	PITFALL_TASK_FLOOD,
+	PITFALL_NESTED_RUN,
+	PITFALL_RESULT_BEFORE_DONE,
+	PITFALL_TASKGROUP_MISUSE,
+	PITFALL_UNHANDLED_GROUP,
+	PITFALL_UNCLOSED_RESOURCE,
+	_PITFALL_N,
+};
+
+/*
+ * name_str is the same whenever the same thing goes wrong: the name of a coroutine function or of
+ * an exception's class, never that of one task.
+ */
+struct record_pitfall {
 	struct record head;
 	uint32_t slot;	   /* UINT32_MAX: on a thread without a loop */
-	uint32_t name_str; /* the coroutine's __qualname__ */
-	uint32_t file_str; /* where the coroutine function stands */
+	uint32_t pitfall;  /* enum pitfall */
+	uint64_t start;	   /* of what has a size, else 0 */
+	uint64_t span;	   /* ticks; 0: it has no size */
+	uint32_t n;	   /* task-flood: how many tasks; else 1 */
+	uint32_t name_str; /* qualified name of the coroutine, class of the exception or resource */
+	uint32_t detail_str; /* more of this one, for people: "ValueError: no such user" */
+	uint32_t task_str;   /* name of the task concerned */
+	uint32_t coro_str;   /* qualified name of its coroutine */
+	uint32_t file_str;   /* where that which name_str names stands, for want of a stack */
 	int32_t first_line;
-	struct record_stack stack; /* of the code that dropped it */
+	uint32_t n_origin; /* of struct record_frame, behind the others: where it was made */
+	struct record_stack stack; /* of the code to blame */
 };
 
 /*
@@ -185,7 +219,7 @@ static_assert(sizeof(struct record_call) == 80, "record_call");
 static_assert(sizeof(struct record_callback) == 112, "record_callback");
 static_assert(sizeof(struct record_turn) == 112, "record_turn");
 static_assert(sizeof(struct record_sample) == 72, "record_sample");
-static_assert(sizeof(struct record_dropped) == 40, "record_dropped");
+static_assert(sizeof(struct record_pitfall) == 80, "record_pitfall");
 static_assert(sizeof(struct record_task) == 56, "record_task");
 static_assert(sizeof(struct record_awaiter) == sizeof(struct record_frame), "record_awaiter");
 static_assert(sizeof(struct record_native) == 56, "record_native");

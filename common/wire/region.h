@@ -47,7 +47,17 @@ enum detector {
 	DETECTOR_CALLS = 1u << 2,
 	DETECTOR_SAMPLES = 1u << 3,
 	DETECTOR_NEVER_AWAITED = 1u << 4,
+	DETECTOR_TASKS = 1u << 5, /* failed and not looked at, destroyed, unfinished, too many */
+	DETECTOR_CANCELLATION = 1u << 6,
+	DETECTOR_GATHER = 1u << 7,
+	DETECTOR_TASKGROUP = 1u << 8,
+	DETECTOR_NESTED_RUN = 1u << 9,
+	DETECTOR_UNHANDLED = 1u << 10,
+	DETECTOR_RESOURCES = 1u << 11,
+	DETECTOR_EXCEPTIONS = 1u << 12, /* swallowed ones */
 };
+
+#define DETECTOR_N 13
 
 enum region_via {
 	REGION_VIA_PRELOAD = 1,

@@ -41,14 +41,18 @@ static uint32_t coroutine_name(PyObject *coroutine)
 
 static void dropped(PyObject *coroutine)
 {
-	struct callee callee = {0};
+	struct pitfall_facts facts = {.pitfall = PITFALL_NEVER_AWAITED};
+	struct stack_buf stack;
 	uint64_t tstate_raddr = (uint64_t)(uintptr_t)py.PyThreadState_Get();
 
 	/* A coroutine may be dropped before any loop has run: asyncio.run() was forgotten too. */
 	if (!fork_watch_open() || !watch_frames_ready(tstate_raddr))
 		return;
-	callee_of_coroutine(coroutine, &callee);
-	emit_dropped(&callee, coroutine_name(coroutine), tstate_raddr);
+	callee_of_coroutine(coroutine, &facts.code);
+	facts.name_str = coroutine_name(coroutine);
+	emit_own_stack(tstate_raddr, &stack);
+	facts.stack = &stack;
+	emit_pitfall(&facts);
 }
 
 static PyObject *on_warn_unawaited(PyObject *callable, PyObject *const *args, size_t n_args,

@@ -192,11 +192,12 @@ static void test_no_sample(void **state)
 	assert_int_equal(report->findings[0]->culprit.line, 7);
 }
 
-static void test_dropped(void **state)
+static void test_pitfall(void **state)
 {
-	struct record_dropped record = {
+	struct record_pitfall record = {
 		.head = {.ticks = FAKE_START_NS + 5},
 		.slot = UINT32_MAX,
+		.pitfall = PITFALL_NEVER_AWAITED,
 		.first_line = 12,
 	};
 	struct scene *scene = *state;
@@ -206,17 +207,48 @@ static void test_dropped(void **state)
 	record.file_str = fake_string(&scene->fake, "/srv/app.py");
 	record.stack.n_frames = ARRAY_LEN(sleeper);
 	for (unsigned int i = 0; i < 7; i++)
-		fake_put(&scene->fake, &record, RECORD_DROPPED, sizeof(record), sleeper,
+		fake_put(&scene->fake, &record, RECORD_PITFALL, sizeof(record), sleeper,
 			 ARRAY_LEN(sleeper));
+	/* No such pitfall. */
+	record.pitfall = _PITFALL_N;
+	fake_put(&scene->fake, &record, RECORD_PITFALL, sizeof(record), sleeper,
+		 ARRAY_LEN(sleeper));
+	record.pitfall = PITFALL_NEVER_AWAITED;
 	/* Dropped by the collector: where the coroutine stands is all that is known. */
 	record.stack.n_frames = 0;
-	fake_put(&scene->fake, &record, RECORD_DROPPED, sizeof(record), NULL, 0);
+	fake_put(&scene->fake, &record, RECORD_PITFALL, sizeof(record), NULL, 0);
 	report = scene_report(scene, 400 * FAKE_MS);
 	assert_int_equal(report->n_findings, 2);
 	assert_int_equal(report->findings[0]->count, 7);
 	assert_string_equal(report->findings[0]->name, "save");
 	assert_int_equal(report->findings[0]->culprit.line, 31);
 	assert_int_equal(report->findings[1]->culprit.line, 12);
+}
+
+/* Where it was made is told beside the stack, and blamed where there is none. */
+static void test_pitfall_origin(void **state)
+{
+	struct record_pitfall record = {
+		.head = {.ticks = FAKE_START_NS + 5},
+		.slot = 0,
+		.pitfall = PITFALL_TASK_DESTROYED_PENDING,
+		.n = 1,
+		.n_origin = ARRAY_LEN(sleeper),
+	};
+	struct scene *scene = *state;
+	struct report *report;
+
+	record.name_str = fake_string(&scene->fake, "worker");
+	record.detail_str = fake_string(&scene->fake, "Task-3");
+	fake_put(&scene->fake, &record, RECORD_PITFALL, sizeof(record), sleeper,
+		 ARRAY_LEN(sleeper));
+	report = scene_report(scene, 400 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	assert_int_equal(report->findings[0]->kind, KIND_TASK_DESTROYED_PENDING);
+	assert_int_equal(report->findings[0]->culprit.line, 31);
+	assert_string_equal(report->findings[0]->detail, "Task-3");
+	assert_int_equal(report->findings[0]->n_stacks, 0);
+	assert_int_equal(report->findings[0]->origin->n_frames, ARRAY_LEN(sleeper));
 }
 
 static void open_stall(struct scene *scene)
@@ -488,23 +520,15 @@ static void test_recording_killed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCENE(test_call),
-		SCENE(test_lines),
-		SCENE(test_callback),
-		SCENE(test_call_and_work),
-		SCENE(test_long_turn),
-		SCENE(test_no_sample),
-		SCENE(test_dropped),
-		SCENE(test_killed),
-		SCENE(test_exec_and_short),
-		SCENE(test_killed_early),
-		SCENE(test_provisional),
-		SCENE(test_many_samples),
-		SCENE(test_hostile),
-		SCENE(test_unsealed),
-		SCENE(test_json_round),
-		SCENE(test_recording),
-		SCENE(test_recording_killed),
+		SCENE(test_call),	  SCENE(test_lines),
+		SCENE(test_callback),	  SCENE(test_call_and_work),
+		SCENE(test_long_turn),	  SCENE(test_no_sample),
+		SCENE(test_pitfall),	  SCENE(test_pitfall_origin),
+		SCENE(test_killed),	  SCENE(test_exec_and_short),
+		SCENE(test_killed_early), SCENE(test_provisional),
+		SCENE(test_many_samples), SCENE(test_hostile),
+		SCENE(test_unsealed),	  SCENE(test_json_round),
+		SCENE(test_recording),	  SCENE(test_recording_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,9 +141,12 @@ static void test_warmup_and_kinds(void **state)
 	assert_int_equal(judge_call(&limits, &facts, &judgement), VERDICT_FINDING);
 	narrow.kinds = KIND_MASK(KIND_STUCK);
 	assert_int_equal(judge_call(&narrow, &facts, &judgement), VERDICT_NOTHING);
-	assert_int_equal(judge_dropped(&narrow, 2000 * MS, &judgement), VERDICT_NOTHING);
-	assert_int_equal(judge_dropped(&limits, 999 * MS, &judgement), VERDICT_NOTHING);
-	assert_int_equal(judge_dropped(&limits, 2000 * MS, &judgement), VERDICT_FINDING);
+	assert_int_equal(judge_pitfall(&narrow, KIND_NEVER_AWAITED, 2000 * MS, 0, &judgement),
+			 VERDICT_NOTHING);
+	assert_int_equal(judge_pitfall(&limits, KIND_NEVER_AWAITED, 999 * MS, 0, &judgement),
+			 VERDICT_NOTHING);
+	assert_int_equal(judge_pitfall(&limits, KIND_NEVER_AWAITED, 2000 * MS, 0, &judgement),
+			 VERDICT_FINDING);
 }
 
 static void test_open(void **state)

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pitfall: what went wrong at one moment, as an incident
+ *
+ * The shim has seen it, so there is nothing to measure: only whether it is wanted, whose fault it
+ * is and what to call it. The line to blame is the innermost of the user's own on the stack; where
+ * there is no stack (the collector dropped it, no code of the program ran) it is where the thing
+ * that went wrong was made, and at the least where its code stands.
+ */
+#include <stdlib.h>
+
+#include "pitfall.h"
+#include "wire/check.h"
+
+static bool kind_of_pitfall(uint32_t pitfall, enum finding_kind *ret_kind)
+{
+	static const enum finding_kind kinds[_PITFALL_N] = {
+		[PITFALL_NEVER_AWAITED] = KIND_NEVER_AWAITED,
+		[PITFALL_EXCEPTION_NEVER_RETRIEVED] = KIND_EXCEPTION_NEVER_RETRIEVED,
+		[PITFALL_TASK_DESTROYED_PENDING] = KIND_TASK_DESTROYED_PENDING,
+		[PITFALL_TASK_NEVER_FINISHED] = KIND_TASK_NEVER_FINISHED,
+		[PITFALL_UNREFERENCED_TASK] = KIND_UNREFERENCED_TASK,
+		[PITFALL_GATHER_SIBLING_LOST] = KIND_GATHER_SIBLING_LOST,
+		[PITFALL_GATHER_EXCEPTIONS_IGNORED] = KIND_GATHER_EXCEPTIONS_IGNORED,
+		[PITFALL_SWALLOWED_CANCELLATION] = KIND_SWALLOWED_CANCELLATION,
+		[PITFALL_IGNORED_CANCELLATION] = KIND_IGNORED_CANCELLATION,
+		[PITFALL_SWALLOWED_EXCEPTION] = KIND_SWALLOWED_EXCEPTION,
+		[PITFALL_UNHANDLED_TIMEOUT] = KIND_UNHANDLED_TIMEOUT,
+		[PITFALL_TASK_FLOOD] = KIND_TASK_FLOOD,
+		[PITFALL_NESTED_RUN] = KIND_NESTED_RUN,
+		[PITFALL_RESULT_BEFORE_DONE] = KIND_RESULT_BEFORE_DONE,
+		[PITFALL_TASKGROUP_MISUSE] = KIND_TASKGROUP_MISUSE,
+		[PITFALL_UNHANDLED_GROUP] = KIND_UNHANDLED_GROUP,
+		[PITFALL_UNCLOSED_RESOURCE] = KIND_UNCLOSED_RESOURCE,
+	};
+
+	if (!pitfall || pitfall >= _PITFALL_N)
+		return false;
+	*ret_kind = kinds[pitfall];
+	return true;
+}
+
+static struct stack *origin_stack(const struct watch *watch, const struct record_pitfall *record)
+{
+	const struct record_frame *frames = record_origin(record);
+	struct stack *origin;
+
+	if (!record->n_origin)
+		return NULL;
+	origin = calloc(1, sizeof(*origin) + record->n_origin * sizeof(origin->frames[0]));
+	if (!origin)
+		return NULL;
+	origin->count = 1;
+	origin->n_frames = record->n_origin;
+	for (uint32_t i = 0; i < origin->n_frames; i++)
+		watch_frame(watch, &frames[i], &origin->frames[i]);
+	return origin;
+}
+
+static void pitfall_blame(struct pitfall_incident *pitfall)
+{
+	site_of_stack(pitfall->stack, &pitfall->site);
+	if (!pitfall->site.n_chain && pitfall->origin)
+		site_of_stack(pitfall->origin, &pitfall->site);
+	if (!pitfall->site.n_chain && (pitfall->code.file || pitfall->code.function))
+		pitfall->site.culprit = pitfall->code;
+}
+
+/*
+ * Of a checked record. ret_pitfall is set in any case, and the caller's to deinit.
+ *
+ * Return: VERDICT_FINDING or VERDICT_NOTHING, also for a pitfall that is none.
+ */
+enum verdict pitfall_judge(const struct watch *watch, const struct limits *limits,
+			   const struct record_pitfall *record, const struct pitfall_moment *moment,
+			   struct pitfall_incident *ret_pitfall)
+{
+	struct record_frame code = {
+		.file_str = record->file_str,
+		.function_str = record->name_str,
+		.line = record->first_line,
+	};
+	enum finding_kind kind;
+
+	*ret_pitfall = (struct pitfall_incident){0};
+	if (!kind_of_pitfall(record->pitfall, &kind) ||
+	    judge_pitfall(limits, kind, moment->at_ns, moment->span_ns, &ret_pitfall->judgement) !=
+		    VERDICT_FINDING)
+		return VERDICT_NOTHING;
+	watch_frame(watch, &code, &ret_pitfall->code);
+	ret_pitfall->stack = watch_stack(watch, &record->head);
+	ret_pitfall->origin = origin_stack(watch, record);
+	pitfall_blame(ret_pitfall);
+	ret_pitfall->incident = (struct incident){
+		.judgement = &ret_pitfall->judgement,
+		.site = &ret_pitfall->site,
+		.name = ret_pitfall->code.function,
+		.name_file = ret_pitfall->code.module,
+		.detail = watch_string(watch, record->detail_str),
+		.n = MAX(record->n, 1u),
+		.origin = ret_pitfall->origin,
+		.call = {.fd = -1, .gil_held = -1},
+		.stacks = &ret_pitfall->stack,
+		.n_stacks = ret_pitfall->stack && ret_pitfall->stack->n_frames,
+	};
+	return VERDICT_FINDING;
+}
+
+void pitfall_deinit(struct pitfall_incident *pitfall)
+{
+	free(pitfall->stack);
+	free(pitfall->origin);
+	*pitfall = (struct pitfall_incident){0};
+}
