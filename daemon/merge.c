@@ -173,7 +173,7 @@ static bool is_loop_machinery(const struct symbol *symbol)
 /* Whether a native frame is shown; is_outside: it called the outermost Python frame. */
 static bool is_shown(const struct symbol *symbol, bool is_outside)
 {
-	if (is_shim(symbol) || is_loop_machinery(symbol))
+	if (is_shim(symbol) || !strcmp(symbol->function, "_start") || is_loop_machinery(symbol))
 		return false;
 	if (symbol->is_interpreter)
 		return !is_outside && symbol->is_named && is_telling(symbol->function);

@@ -29,6 +29,9 @@
 #define SYMBOLS_N_ANSWERS 4096
 /* Where no table says which unit holds an address, this many are looked at. */
 #define SYMBOLS_MAX_UNITS 20000
+/* The evaluation loop's unit has some thousand; its blocks are nested ten deep. */
+#define SYMBOLS_MAX_SIBLINGS 500000
+#define SYMBOLS_MAX_BLOCKS   64
 
 struct answer {
 	uint64_t module_id; /* 0: none */
@@ -132,32 +135,49 @@ static void take_call_site(struct symbols *symbols, Dwarf_Die *unit, Dwarf_Die *
 	symbol->line = (int32_t)line;
 }
 
-/*
- * What debug information says of an address: the line, and the function's name where it has none
- * yet, or one that is only for linkers.
- */
-static void take_scopes(struct symbols *symbols, Dwarf_Die *unit, uint64_t address,
-			struct symbol *symbol)
+/* The child that holds an address. Functions stand side by side in a unit, blocks in a function. */
+static bool die_enter(Dwarf_Die *die, uint64_t address)
 {
-	Dwarf_Die *scopes = NULL, *inlined = NULL, *function = NULL;
-	int n = dwarf_getscopes(unit, address, &scopes);
+	Dwarf_Die child;
+	int r = dwarf_child(die, &child);
+
+	for (unsigned int i = 0; !r && i < SYMBOLS_MAX_SIBLINGS; i++) {
+		int tag = dwarf_tag(&child);
+
+		if ((tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ||
+		     tag == DW_TAG_inlined_subroutine) &&
+		    dwarf_haspc(&child, address) > 0) {
+			*die = child;
+			return true;
+		}
+		r = dwarf_siblingof(&child, &child);
+	}
+	return false;
+}
+
+/*
+ * The function that holds an address, and the outermost of those put into it that do. libdw's own
+ * dwarf_getscopes() fails on units of link-time optimisation (elfutils 0.188).
+ */
+static void take_function(struct symbols *symbols, Dwarf_Die *unit, uint64_t address,
+			  struct symbol *symbol)
+{
+	Dwarf_Die die = *unit;
 	const char *name;
 
-	for (int i = 0; i < n && !function; i++) {
-		if (dwarf_tag(&scopes[i]) == DW_TAG_inlined_subroutine)
-			inlined = &scopes[i];
-		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram)
-			function = &scopes[i];
-	}
-	if (inlined)
-		take_call_site(symbols, unit, inlined, symbol);
-	name = function ? dwarf_diename(function) : NULL;
+	if (!die_enter(&die, address) || dwarf_tag(&die) != DW_TAG_subprogram)
+		return;
+	name = dwarf_diename(&die);
 	if (name && (!symbol->is_named || !strncmp(symbol->function, "_Z", 2) ||
 		     !strncmp(symbol->function, "_R", 2))) {
 		symbol->function = pool_keep_text(symbols->pool, name);
 		symbol->is_named = symbol->function != NULL;
 	}
-	free(scopes);
+	for (unsigned int i = 0; i < SYMBOLS_MAX_BLOCKS && die_enter(&die, address); i++)
+		if (dwarf_tag(&die) == DW_TAG_inlined_subroutine) {
+			take_call_site(symbols, unit, &die, symbol);
+			return;
+		}
 }
 
 /* Without what the compiler adds to the parts it makes of a function, and without a version. */
@@ -205,7 +225,7 @@ static void symbol_look_up(struct symbols *symbols, const struct module *module,
 	if (!module->dwarf || !unit_find(module->dwarf, address, &unit))
 		return;
 	take_line(symbols, &unit, address, symbol);
-	take_scopes(symbols, &unit, address, symbol);
+	take_function(symbols, &unit, address, symbol);
 }
 
 /* The file name of a path, in the pool. */

@@ -9,9 +9,15 @@ static __attribute__((noinline)) void sample_static(sample_fn fn)
 	__asm__ volatile("");
 }
 
-static inline __attribute__((always_inline)) void sample_inlined(sample_fn fn)
+static inline __attribute__((always_inline)) void sample_innermost(sample_fn fn)
 {
 	fn(0);
+	__asm__ volatile("");
+}
+
+static inline __attribute__((always_inline)) void sample_inlined(sample_fn fn)
+{
+	sample_innermost(fn);
 	__asm__ volatile("");
 }
 

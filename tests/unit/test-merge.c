@@ -97,7 +97,7 @@ static const struct shape shapes[] = {
 	 NULL,
 	 false,
 	 false,
-	 "X:wait f X:serve X:main X:_start"},
+	 "X:wait f X:serve X:main"},
 	{"a stripped interpreter says nothing but where its loop is",
 	 {"f", "g"},
 	 3,
