@@ -47,31 +47,15 @@
 #define STEP_SAME INT16_MIN
 
 /* Those a caller expects to find as they were, and the instruction pointer. */
-static const uint8_t step_regs[] = {CFI_RBX, CFI_RBP, 12, 13, 14, 15, CFI_RIP};
-#define STEP_N_REGS 7
+static const uint8_t step_regs[UNWIND_N_SAVED] = {CFI_RBX, CFI_RBP, 12, 13, 14, CFI_R15, CFI_RIP};
 
 enum step_kind {
 	STEP_CALLED = 1,
 	STEP_OUTERMOST,
 };
 
-/* The usual rules of one instruction, and what they were made of. */
-struct step {
-	uint64_t key; /* the instruction, and UNWIND_EXACT */
-	uint64_t fde_raddr;
-	uint64_t cie_raddr;
-	uint64_t hash; /* of the bytes of both */
-	uint32_t fde_bytes;
-	uint32_t cie_bytes;
-	int32_t cfa_offset;
-	uint8_t cfa_reg;
-	uint8_t kind;
-	int16_t saved[STEP_N_REGS]; /* words from the CFA */
-	int16_t reserved[2];
-};
-
-#define STEP_N_WORDS (sizeof(struct step) / 8)
-_Static_assert(sizeof(struct step) % 8 == 0, "copied in words");
+#define STEP_N_WORDS (sizeof(struct unwind_rules) / 8)
+_Static_assert(sizeof(struct unwind_rules) % 8 == 0, "copied in words");
 
 /* Odd while it is written. */
 struct step_slot {
@@ -121,7 +105,7 @@ static uint64_t step_hash_bytes(uint64_t hash, uint64_t raddr, uint32_t n_bytes)
 	return hash ^ hash >> 32;
 }
 
-static uint64_t step_hash(const struct step *step)
+static uint64_t step_hash(const struct unwind_rules *step)
 {
 	return step_hash_bytes(step_hash_bytes(1, step->fde_raddr, step->fde_bytes),
 			       step->cie_raddr, step->cie_bytes);
@@ -132,7 +116,7 @@ static uint32_t step_place(uint64_t key)
 	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40);
 }
 
-static bool step_load(const struct step_slot *slot, uint64_t key, struct step *ret_step)
+static bool step_load(const struct step_slot *slot, uint64_t key, struct unwind_rules *ret_step)
 {
 	uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_acquire);
 	uint64_t words[STEP_N_WORDS];
@@ -148,7 +132,7 @@ static bool step_load(const struct step_slot *slot, uint64_t key, struct step *r
 	return ret_step->key == key;
 }
 
-static bool step_recall(uint64_t key, struct step *ret_step)
+static bool step_recall(uint64_t key, struct unwind_rules *ret_step)
 {
 	uint32_t place = step_place(key);
 
@@ -159,7 +143,7 @@ static bool step_recall(uint64_t key, struct step *ret_step)
 }
 
 /* Where the same instruction is, where nothing is yet, else over one that is in the way. */
-static void step_remember(const struct step *step)
+static void step_remember(const struct unwind_rules *step)
 {
 	uint32_t place = step_place(step->key), sequence;
 	struct step_slot *slot =
@@ -194,7 +178,7 @@ static bool module_holds(const struct unwind_module *module, uint64_t raddr, uin
 }
 
 /* Whether the tables a step was made of are in memory now. Once a stack for each function. */
-static bool step_is_true(struct unwind *u, const struct step *step)
+static bool step_is_true(struct unwind *u, const struct unwind_rules *step)
 {
 	if (!u->module || !module_holds(u->module, step->fde_raddr, step->fde_bytes) ||
 	    !module_holds(u->module, step->cie_raddr, step->cie_bytes))
@@ -377,31 +361,52 @@ static bool is_after_call(const uint8_t before[static 7])
 }
 
 /* The rules for where it stands, from the tables. */
-static int row_find(struct unwind *u, struct cfi_row *ret_row)
+static int row_find(const struct unwind *u, struct cfi_row *ret_row)
 {
-	uint64_t rip = u->regs[CFI_RIP];
-	bool is_called = false;
-	uint8_t before[7];
-	int r;
-
 	if (!u->module || !u->module->header_raddr)
 		return -ENOENT;
-	if (!u->is_exact && !mem_read(&u->mem, rip - sizeof(before), before, sizeof(before)))
-		is_called = is_after_call(before);
 	/* The instruction that called may be the last of its function. */
-	r = cfi_find(&u->mem, u->module->header_raddr, is_called ? rip - 1 : rip, ret_row);
-	if (r == 0 && !u->is_exact && !is_called && !ret_row->is_signal_frame &&
-	    ret_row->begin != rip)
-		return -EINVAL;
-	return r;
+	return cfi_find(&u->mem, u->module->header_raddr, u->regs[CFI_RIP] - u->is_after_call,
+			ret_row);
 }
 
-/* Return: whether the row is of the usual kind, and then as a step. */
-static bool step_make(const struct unwind *u, const struct cfi_row *row, uint64_t key,
-		      struct step *ret_step)
+/* Without a call before it only a signal frame or the first function of a stack is returned to. */
+static __attribute__((noinline)) bool arrive_uncalled(const struct unwind *u)
+{
+	struct cfi_row row;
+
+	return row_find(u, &row) == 0 && (row.is_signal_frame || row.begin == u->regs[CFI_RIP]);
+}
+
+/* At an instruction that is new. Return: whether it can be one. */
+static __attribute__((noinline)) bool arrive_anew(struct unwind *u)
+{
+	uint64_t rip = u->regs[CFI_RIP];
+	uint8_t before[7];
+
+	u->is_after_call = false;
+	if (u->is_exact)
+		return true;
+	if (!mem_read(&u->mem, rip - sizeof(before), before, sizeof(before)))
+		u->is_after_call = is_after_call(before);
+	return u->is_after_call || arrive_uncalled(u);
+}
+
+/* The frame it has come to. Return: whether that is one. */
+static inline bool arrive(struct unwind *u)
+{
+	uint64_t rip = u->regs[CFI_RIP], key = rip | (u->is_exact ? UNWIND_EXACT : 0);
+
+	u->module = module_find(u, rip - !u->is_exact);
+	u->is_known = step_recall(key, &u->step) && step_is_true(u, &u->step);
+	return likely(u->is_known) || arrive_anew(u);
+}
+
+/* Return: whether the row is of the usual kind, and then u->step. */
+static bool step_make(struct unwind *u, const struct cfi_row *row, uint64_t key)
 {
 	const struct cfi_rules *rules = &row->rules;
-	struct step step = {
+	struct unwind_rules step = {
 		.key = key,
 		.fde_raddr = row->fde.raddr,
 		.cie_raddr = row->cie.raddr,
@@ -417,7 +422,7 @@ static bool step_make(const struct unwind *u, const struct cfi_row *row, uint64_
 	    !module_holds(u->module, step.fde_raddr, step.fde_bytes) ||
 	    !module_holds(u->module, step.cie_raddr, step.cie_bytes))
 		return false;
-	for (size_t i = 0; i < STEP_N_REGS; i++) {
+	for (size_t i = 0; i < UNWIND_N_SAVED; i++) {
 		const struct cfi_rule *rule = &rules->regs[step_regs[i]];
 		int64_t words = (int64_t)rule->value / 8;
 
@@ -429,15 +434,15 @@ static bool step_make(const struct unwind *u, const struct cfi_row *row, uint64_
 			return false;
 		step.saved[i] = (int16_t)words;
 	}
-	if (step.kind == STEP_CALLED && step.saved[STEP_N_REGS - 1] == STEP_SAME)
+	if (step.kind == STEP_CALLED && step.saved[UNWIND_N_SAVED - 1] == STEP_SAME)
 		return false;
 	step.hash = step_hash(&step);
-	*ret_step = step;
+	u->step = step;
 	return true;
 }
 
 /* A frame lies above the one it called, and what it saved between the two. 1: it has no caller. */
-static int step_apply(struct unwind *u, const struct step *step)
+static int step_apply(struct unwind *u, const struct unwind_rules *step)
 {
 	uint64_t rsp = u->regs[CFI_RSP];
 	uint64_t cfa = u->regs[step->cfa_reg] + (uint64_t)(int64_t)step->cfa_offset;
@@ -447,7 +452,7 @@ static int step_apply(struct unwind *u, const struct step *step)
 		return 1;
 	if (unlikely(cfa <= rsp || cfa % 8))
 		return -EINVAL;
-	for (size_t i = 0; i < STEP_N_REGS; i++) {
+	for (size_t i = 0; i < UNWIND_N_SAVED; i++) {
 		uint64_t raddr = cfa + 8 * (uint64_t)(int64_t)step->saved[i];
 
 		if (step->saved[i] == STEP_SAME)
@@ -516,50 +521,47 @@ static __attribute__((noinline)) int row_apply(struct unwind *u, const struct cf
 	return r;
 }
 
-/* An instruction that is new, or whose rules are of the unusual kind. 1: it is the outermost. */
-static __attribute__((noinline)) int step_anew(struct unwind *u, uint64_t key)
+/* An instruction that is new, or whose rules are of the unusual kind. */
+static __attribute__((noinline)) int step_anew(struct unwind *u)
 {
+	uint64_t key = u->regs[CFI_RIP] | (u->is_exact ? UNWIND_EXACT : 0);
 	struct cfi_row row;
-	struct step step;
 	int r;
 
 	r = row_find(u, &row);
 	if (r < 0)
 		return r;
 	u->is_exact = row.is_signal_frame;
-	if (!step_make(u, &row, key, &step))
+	if (!step_make(u, &row, key))
 		return row.rules.regs[CFI_RIP].how == CFI_UNDEFINED ? 1 : row_apply(u, &row);
-	step_remember(&step);
-	return step_apply(u, &step);
+	step_remember(&u->step);
+	return step_apply(u, &u->step);
 }
 
+/* -ENOENT: no rules, or nothing a caller could be. */
 static enum pyframe_end end_of(int r)
 {
-	return r == 1	      ? PYFRAME_END_COMPLETE
-	       : r == -EINVAL ? PYFRAME_END_INVALID
-			      : PYFRAME_END_UNREADABLE;
+	if (r == 1)
+		return PYFRAME_END_COMPLETE;
+	return r == -EINVAL ? PYFRAME_END_INVALID : PYFRAME_END_UNREADABLE;
 }
 
 _hidden_ bool unwind_step(struct unwind *u, enum pyframe_end *ret_end)
 {
-	uint64_t key = u->regs[CFI_RIP] | (u->is_exact ? UNWIND_EXACT : 0);
-	struct step step;
 	int r;
 
-	if (likely(step_recall(key, &step) && step_is_true(u, &step))) {
+	if (likely(u->is_known)) {
 		u->is_exact = false;
-		r = step_apply(u, &step);
+		r = step_apply(u, &u->step);
 	} else {
-		r = step_anew(u, key);
+		r = step_anew(u);
 	}
-	if (r == 0 && !u->regs[CFI_RIP])
-		r = 1;
-	if (r) {
-		*ret_end = end_of(r);
-		return false;
-	}
-	u->module = module_find(u, u->regs[CFI_RIP] - !u->is_exact);
-	return true;
+	if (likely(r == 0) && unlikely(!arrive(u)))
+		r = -EINVAL;
+	if (likely(r == 0))
+		return true;
+	*ret_end = end_of(r);
+	return false;
 }
 
 _hidden_ bool unwind_begin(struct unwind *u)
@@ -568,6 +570,5 @@ _hidden_ bool unwind_begin(struct unwind *u)
 	u->window_bytes = 0;
 	u->n_modules = u->n_checked = 0;
 	stack_find(u);
-	u->module = module_find(u, u->regs[CFI_RIP]);
-	return u->module != NULL;
+	return arrive(u) && u->module;
 }

@@ -22,12 +22,31 @@ struct unwind_module {
 /* Functions whose tables were compared already, and entries they have in common. */
 #define UNWIND_MAX_CHECKED 8
 
+/* Registers a caller expects to find as they were, and the instruction pointer. */
+#define UNWIND_N_SAVED 7
+
+/* The usual rules of one instruction, and what they were made of. */
+struct unwind_rules {
+	uint64_t key; /* the instruction, and whether it is a return address */
+	uint64_t fde_raddr;
+	uint64_t cie_raddr;
+	uint64_t hash; /* of the bytes of both */
+	uint32_t fde_bytes;
+	uint32_t cie_bytes;
+	int32_t cfa_offset;
+	uint8_t cfa_reg;
+	uint8_t kind;
+	int16_t saved[UNWIND_N_SAVED]; /* words from the CFA */
+	int16_t reserved[2];
+};
+
 struct unwind {
 	struct mem mem;
 	uint64_t regs[CFI_N_REGS]; /* rip and rsp are those of the frame it stands at */
 	bool is_exact;		   /* rip is not a return address */
-	bool is_own_stack;
-	uint64_t stack_begin; /* may be read by plain loads; empty: ask the kernel */
+	bool is_known;		   /* step holds the rules for rip */
+	bool is_after_call;	   /* rip, which is new */
+	uint64_t stack_begin;	   /* may be read by plain loads; empty: ask the kernel */
 	uint64_t stack_end;
 	uint64_t window_raddr;
 	uint32_t window_bytes;
@@ -36,6 +55,7 @@ struct unwind {
 	struct unwind_module *module; /* of the frame it stands at; NULL: none */
 	struct unwind_module modules[UNWIND_MAX_MODULES];
 	uint64_t checked[UNWIND_MAX_CHECKED];
+	struct unwind_rules step;
 	uint64_t window[16];
 };
 

@@ -163,6 +163,18 @@ def an_attack(cell):
     assert_alike(argv, "recording", MALLOC_PERTURB_="165", PYTHONMALLOC="malloc")
 
 
+HARD = ["fork_in_callback.py", "fork_chain.py", "raw_fork.py", "many_loops.py",
+        "daemon_threads.py", "signals.py", "identity.py"]
+
+
+@test(each=cells(HARD + ATTACKS), label=label)
+def with_native_frames(cell):
+    """Each call is unwound, however short."""
+    program, python = cell
+    argv = argv_of(python, program, os.path.join(paths.BUILD, "tests", "shim", "libattacks.so"))
+    assert_alike(argv, "recording", LOW + ",native", MALLOC_PERTURB_="165")
+
+
 @test
 def a_file_size_limit():
     """With `ulimit -f` below the region's size, making it would send SIGXFSZ."""
