@@ -33,6 +33,7 @@ enum {
 	KEY_ALLOW,
 	KEY_JSON,
 	KEY_QUIET,
+	KEY_NATIVE,
 	KEY_COLOR,
 	KEY_BPF,
 	KEY_LATER,
@@ -82,6 +83,9 @@ static error_t parse_limits(int key, char *arg, struct argp_state *state)
 	case KEY_STUCK:
 		take_duration("stuck", arg, &shared->limits.stuck_ns);
 		return 0;
+	case KEY_NATIVE:
+		shared->limits.is_native = true;
+		return 0;
 	case KEY_WARMUP:
 		take_duration("warmup", arg, &shared->limits.warmup_ns);
 		return 0;
@@ -97,6 +101,7 @@ static const struct argp_option limits_options[] = {
 	{"blocking-call", KEY_BLOCKING_CALL, "20ms", 0, "a call this long", 1},
 	{"stuck", KEY_STUCK, "1s", 0, "a turn this long that has not ended", 1},
 	{"warmup", KEY_WARMUP, "0s", 0, "judge nothing in a process before", 1},
+	{"native", KEY_NATIVE, 0, 0, "native frames in the stacks too", 1},
 	{0},
 };
 
@@ -214,7 +219,6 @@ static const struct argp_option later_options[] = {
 	{"bpf", KEY_BPF, "auto|off", 0, "kernel probes (on: not available yet)", 3},
 	{"cancel-grace", KEY_LATER + 1, "DURATION", OPTION_HIDDEN, 0, 3},
 	{"task-flood", KEY_LATER + 2, "N", OPTION_HIDDEN, 0, 3},
-	{"native", KEY_LATER + 3, 0, OPTION_HIDDEN, 0, 3},
 	{"baseline", KEY_LATER + 4, "FILE", OPTION_HIDDEN, 0, 3},
 	{"update-baseline", KEY_LATER + 5, 0, OPTION_HIDDEN, 0, 3},
 	{"accept-new", KEY_LATER + 6, 0, OPTION_HIDDEN, 0, 3},
@@ -264,11 +268,11 @@ void shared_to_environment(const struct shared *shared, char *buf, size_t buf_by
 
 	snprintf(buf, buf_bytes,
 		 "slow-callback=%lluns,long-turn=%lluns,blocking-call=%lluns,stuck=%lluns,"
-		 "warmup=%lluns",
+		 "warmup=%lluns%s",
 		 (unsigned long long)limits->slow_callback_ns,
 		 (unsigned long long)limits->long_turn_ns,
 		 (unsigned long long)limits->blocking_call_ns, (unsigned long long)limits->stuck_ns,
-		 (unsigned long long)limits->warmup_ns);
+		 (unsigned long long)limits->warmup_ns, limits->is_native ? ",native" : "");
 }
 
 /*
@@ -299,6 +303,7 @@ void shared_report_options(const struct shared *shared, struct report_options *r
 		.stuck_ns = shared->limits.stuck_ns,
 		.warmup_ns = shared->limits.warmup_ns,
 		.is_strict = shared->limits.is_strict,
+		.is_native = shared->limits.is_native,
 		.kinds = shared->kinds,
 		.own_code = shared->own_code,
 	};

@@ -55,6 +55,10 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon)
 		r = aggregate_new(&daemon->aggregate);
 	if (r)
 		return r;
+	if (config->options.is_native)
+		r = symbols_new(names_pool(daemon->names), &daemon->symbols);
+	if (r)
+		return r;
 	/* Words of a command line need not be UTF-8; what stands in a report has to be. */
 	pool = names_pool(daemon->names);
 	daemon->config.service = pool_keep_text(pool, config->service);
@@ -87,6 +91,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 	free(daemon->ended_loops);
 	listen_close(daemon);
 	aggregate_free(daemon->aggregate);
+	symbols_free(daemon->symbols);
 	names_free(daemon->names);
 	if (daemon->epoll_fd >= 0)
 		close(daemon->epoll_fd);
@@ -118,6 +123,7 @@ struct drain daemon_drain_state(struct daemon *daemon)
 	return (struct drain){
 		.aggregate = daemon->aggregate,
 		.live = &daemon->live,
+		.symbols = daemon->symbols,
 		.kinds = daemon->config.options.kinds,
 		.now_ns = clock_monotonic(),
 	};

@@ -99,6 +99,7 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 		free(stack);
 		return;
 	}
+	native_join(drain->symbols, watch, call, &stack);
 	site_of_stack(stack, &site);
 	drain_count(drain, watch,
 		    &(struct incident){
@@ -336,6 +337,8 @@ static uint32_t record_slot(const struct record *record)
 		return ((const struct record_turn *)record)->slot;
 	case RECORD_SAMPLE:
 		return ((const struct record_sample *)record)->slot;
+	case RECORD_NATIVE:
+		return ((const struct record_native *)record)->slot;
 	default:
 		return 0;
 	}
@@ -364,6 +367,9 @@ void drain_record(struct drain *drain, struct watch *watch, const struct record 
 		break;
 	case RECORD_PITFALL:
 		drain_pitfall(drain, watch, (const struct record_pitfall *)record);
+		break;
+	case RECORD_NATIVE:
+		native_keep(&watch->natives, (const struct record_native *)record);
 		break;
 	default:
 		break;

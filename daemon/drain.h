@@ -10,8 +10,9 @@
 struct drain {
 	struct aggregate *aggregate;
 	struct live *live;
-	uint32_t kinds; /* KIND_MASK of each that is judged */
-	nsec_t now_ns;	/* CLOCK_MONOTONIC */
+	struct symbols *symbols; /* NULL: native frames were not asked for */
+	uint32_t kinds;		 /* KIND_MASK of each that is judged */
+	nsec_t now_ns;		 /* CLOCK_MONOTONIC */
 };
 
 void drain_watch(struct drain *drain, struct watch *watch);

@@ -29,11 +29,13 @@
 static const char *arg_socket;
 static const char *arg_own_code;
 static const char *arg_service;
+static bool arg_native;
 
 enum {
 	KEY_SOCKET = 256,
 	KEY_OWN_CODE,
 	KEY_SERVICE,
+	KEY_NATIVE,
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -48,6 +50,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_SERVICE:
 		arg_service = arg;
 		return 0;
+	case KEY_NATIVE:
+		arg_native = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "there is nothing to be done with '%s'", arg);
 		return EINVAL;
@@ -59,6 +64,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option options[] = {
 	{"socket", KEY_SOCKET, "PATH", 0, "listen at PATH instead of the well-known socket", 0},
 	{"own-code", KEY_OWN_CODE, "GLOB,...", 0, "installed code to treat as the user's own", 0},
+	{"native", KEY_NATIVE, 0, 0, "native frames of processes that were given native", 0},
 	{"service", KEY_SERVICE, "NAME", 0, "the service all processes belong to", 0},
 	{0},
 };
@@ -210,6 +216,7 @@ static void config_set(struct daemon_config *config)
 			    .long_turn_ns = limits.long_turn_ns,
 			    .blocking_call_ns = limits.blocking_call_ns,
 			    .stuck_ns = limits.stuck_ns,
+			    .is_native = arg_native,
 			    .kinds = KIND_MASK_ALL,
 			    .own_code = arg_own_code},
 		.service = arg_service,

@@ -118,6 +118,20 @@ bool proc_maps_region(int32_t pid, uint64_t inode)
 	return is_mapped;
 }
 
+/* Whether a process sees the files that we see: the same mounts from the same root. */
+bool proc_has_our_root(int32_t pid)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+	if (stat("/proc/self/ns/mnt", &ours) || stat(path, &theirs) || ours.st_ino != theirs.st_ino)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	return !stat("/", &ours) && !stat(path, &theirs) && ours.st_ino == theirs.st_ino &&
+	       ours.st_dev == theirs.st_dev;
+}
+
 /* The working directory of a process. Return: its length; 0 when it cannot be told. */
 size_t proc_cwd(int32_t pid, char *buf, size_t buf_bytes)
 {

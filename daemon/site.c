@@ -5,6 +5,7 @@
  * A stack is first reduced to its chain: the frames of the user's own code, outermost first, with
  * repeats one after the other (recursion) folded into one, and a comprehension folded into the
  * function it stands in, since CPython 3.12 no longer gives it a frame (PEP 709).
+ * Native frames are never to blame: what a person can change is the Python line that led there.
  * Where there is none of the user's own, the chain is one frame: the innermost that is not of the
  * standard library, else the innermost.
  *
@@ -46,10 +47,16 @@ static bool is_same_function(const struct frame *a, const struct frame *b)
 /* By its place a <string> is the user's; one that is not counts as the standard library's. */
 static const struct frame *blame_foreign(const struct stack *stack)
 {
+	const struct frame *innermost = NULL;
+
+	for (uint32_t i = stack->n_frames; i-- > 0;)
+		if (stack->frames[i].kind == FRAME_PYTHON)
+			innermost = &stack->frames[i];
 	for (uint32_t i = 0; i < stack->n_frames; i++)
-		if (place_of(stack->frames[i].file) == PLACE_LIBRARY)
+		if (stack->frames[i].kind == FRAME_PYTHON &&
+		    place_of(stack->frames[i].file) == PLACE_LIBRARY)
 			return &stack->frames[i];
-	return stack->n_frames ? &stack->frames[0] : NULL;
+	return innermost;
 }
 
 /* Outermost first. Of a chain that is too long the innermost part is kept: the culprit is there. */

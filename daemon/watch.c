@@ -119,6 +119,7 @@ struct watch *watch_free(struct watch *watch)
 	if (!watch)
 		return NULL;
 	stall_deinit(&watch->stalls);
+	native_deinit(&watch->natives);
 	if (watch->pidfd >= 0)
 		close(watch->pidfd);
 	if (watch->is_mapped)
@@ -153,6 +154,7 @@ void watch_identify(struct watch *watch, int32_t pid, const struct own_code *own
 	if (pid) {
 		watch->pidfd = proc_pidfd(pid);
 		proc_cwd(pid, watch->cwd, sizeof(watch->cwd));
+		watch->has_our_root = proc_has_our_root(pid);
 	}
 	own_code_add_all(&watch->own, own);
 	own_code_add_cmdline(&watch->own, cmdline, length);

@@ -9,6 +9,7 @@
 #include "judge.h"
 #include "model.h"
 #include "names.h"
+#include "native.h"
 #include "own-code.h"
 #include "stall.h"
 #include "wire/region.h"
@@ -21,8 +22,9 @@ struct watch {
 	bool is_mapped;	 /* else base is from the heap: a recording */
 	bool is_corrupt; /* its ring made no sense and is not read any more */
 	bool has_loop;
-	bool is_orphan; /* its connection is gone, it is not */
-	uint64_t inode; /* of the memfd */
+	bool is_orphan;	   /* its connection is gone, it is not */
+	bool has_our_root; /* its file system is ours */
+	uint64_t inode;	   /* of the memfd */
 	int pidfd;
 	int32_t pid; /* as we see it */
 	uint32_t uid;
@@ -34,6 +36,7 @@ struct watch {
 	uint64_t n_descheduled;
 	uint64_t mult; /* of its clock, as measured here; 0: not yet */
 	struct stall_table stalls;
+	struct native_table natives;
 };
 
 enum watch_result {

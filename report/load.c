@@ -334,6 +334,7 @@ static void load_options(struct load *load, json_t *json)
 	options->stuck_ns = load_count(json, "stuck_ns");
 	options->warmup_ns = load_count(json, "warmup_ns");
 	options->is_strict = json_is_true(json_object_get(json, "strict"));
+	options->is_native = json_is_true(json_object_get(json, "native"));
 	options->own_code = load_text(load, json, "own_code");
 	options->kinds = load_kinds(json_object_get(json, "detect"));
 }

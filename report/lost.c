@@ -20,6 +20,9 @@ static const char *const own_names[] = {
 	[LOST_VERSIONS - LOSS_N] = "version-refused",
 	[LOST_RECORDING_TRUNCATED - LOSS_N] = "recording-truncated",
 	[LOST_RECORDING_CORRUPT - LOSS_N] = "recording-corrupt",
+	[LOST_STACK_UNMERGED - LOSS_N] = "stack-unmerged",
+	[LOST_NATIVE_OFF - LOSS_N] = "native-off",
+	[LOST_TRACE_REFUSED - LOSS_N] = "trace-refused",
 };
 
 static const char *const texts[] = {
@@ -46,6 +49,9 @@ static const char *const texts[] = {
 	[LOST_VERSIONS] = "processes whose shim speaks another version",
 	[LOST_RECORDING_TRUNCATED] = "recordings that end too early",
 	[LOST_RECORDING_CORRUPT] = "recordings with parts that make no sense",
+	[LOST_STACK_UNMERGED] = "native stacks that do not fit their Python ones",
+	[LOST_NATIVE_OFF] = "native stacks: of a recording, or no --native here",
+	[LOST_TRACE_REFUSED] = "processes that may not be traced: no native samples",
 };
 
 /* The reason as it stands under "lost" in a report. */

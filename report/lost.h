@@ -19,6 +19,10 @@ enum lost {
 	LOST_VERSIONS,	/* processes refused, since their shim speaks another version */
 	LOST_RECORDING_TRUNCATED,
 	LOST_RECORDING_CORRUPT,
+	LOST_STACK_UNMERGED, /* native frames that do not fit the Python frames of the same moment
+			      */
+	LOST_NATIVE_OFF,     /* native frames that nobody asked for, or of a recording */
+	LOST_TRACE_REFUSED, /* processes whose threads we may not stop to see their native frames */
 	_LOST_N,
 };
 

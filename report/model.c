@@ -41,9 +41,18 @@ struct finding *finding_free(struct finding *finding)
 	return NULL;
 }
 
+/* The next Python frame inside of a frame; NULL for none. */
+static const struct frame *python_inside(const struct stack *stack, uint32_t i)
+{
+	while (i-- > 0)
+		if (stack->frames[i].kind == FRAME_PYTHON)
+			return &stack->frames[i];
+	return NULL;
+}
+
 /*
- * The frame just inside the culprit: the library function through which the user's code came to
- * wait. NULL when the culprit made the call itself.
+ * The Python frame just inside the culprit: the library function through which the user's code came
+ * to wait. NULL when the culprit made the call itself.
  */
 const struct frame *finding_inside(const struct finding *finding)
 {
@@ -52,7 +61,7 @@ const struct frame *finding_inside(const struct finding *finding)
 	for (uint32_t i = 1; stack && i < stack->n_frames; i++)
 		if (!text_compare(stack->frames[i].file, finding->culprit.file) &&
 		    !text_compare(stack->frames[i].function, finding->culprit.function))
-			return &stack->frames[i - 1];
+			return python_inside(stack, i);
 	return NULL;
 }
 

@@ -128,6 +128,7 @@ struct gate {
 struct report_options {
 	nsec_t slow_callback_ns, long_turn_ns, blocking_call_ns, stuck_ns, warmup_ns;
 	bool is_strict;
+	bool is_native; /* native frames too */
 	uint32_t kinds; /* KIND_MASK of each that is judged */
 	const char *own_code;
 };

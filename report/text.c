@@ -20,6 +20,7 @@
 #define TEXT_MAX_PROCESSES 12
 #define TEXT_MAX_FINDINGS  50
 #define TEXT_MAX_CALLERS   3
+#define TEXT_MAX_NATIVES   5
 
 #define RED		   "31;1"
 #define YELLOW		   "33;1"
@@ -249,6 +250,24 @@ static void text_callers(FILE *out, const struct finding *finding, const struct 
 	}
 }
 
+/* The native frames inside of the innermost Python frame: through what it waits or computes. */
+static void text_natives(FILE *out, const struct finding *finding)
+{
+	const struct stack *stack = finding->n_stacks ? finding->stacks[0] : NULL;
+
+	for (uint32_t i = 0; stack && i < stack->n_frames && i < TEXT_MAX_NATIVES; i++) {
+		const struct frame *frame = &stack->frames[i];
+
+		if (frame->kind != FRAME_NATIVE)
+			return;
+		fputs("        native ", out);
+		text_print(out, frame->function ? frame->function : "?", 40);
+		fputs(" of ", out);
+		text_print(out, frame->module ? frame->module : "?", 19);
+		fputc('\n', out);
+	}
+}
+
 static void text_sizes(FILE *out, const struct finding *finding)
 {
 	char total[STAMP_BYTES], longest[STAMP_BYTES];
@@ -299,6 +318,7 @@ static void text_finding(FILE *out, const struct finding *finding, const struct 
 	text_site(out, &finding->culprit, "    ", style);
 	color_off(out, style);
 	fputc('\n', out);
+	text_natives(out, finding);
 	text_callers(out, finding, style);
 	fputs("    ", out);
 	text_print(out, advice_message(finding, message, sizeof(message)), TEXT_COLUMNS - 4);

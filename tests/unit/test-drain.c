@@ -108,6 +108,49 @@ static void test_call(void **state)
 	assert_int_equal(losses_sum(&report->lost), 0);
 }
 
+static void put_native(struct scene *scene, uint64_t start_ns)
+{
+	static const struct fake_frame natives[] = {{"/none/libloophound.so", NULL, 0x1234},
+						    {"/none/python3.11", NULL, 0x5678}};
+	struct record_native native = {
+		.start = FAKE_START_NS + start_ns,
+		.entries = {7},
+		.stack = {.n_frames = ARRAY_LEN(natives)},
+	};
+
+	fake_put(&scene->fake, &native, RECORD_NATIVE, sizeof(native), natives, ARRAY_LEN(natives));
+}
+
+/*
+ * Native frames belong to the call that began when they say. What they do not fit, or who has not
+ * asked for them, keeps the Python frames; both are counted.
+ */
+static void test_native(void **state)
+{
+	static const uint64_t starts_ns[] = {0, 200 * FAKE_MS, 400 * FAKE_MS};
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 9);
+	for (size_t i = 0; i < ARRAY_LEN(starts_ns); i++) {
+		put_native(scene, i == 2 ? 1 : starts_ns[i]);
+		fake_call(&scene->fake, i + 1, starts_ns[i], 100 * FAKE_MS, "clock_nanosleep",
+			  sleeper, ARRAY_LEN(sleeper));
+		report = scene_report(scene, starts_ns[i] + 150 * FAKE_MS);
+		if (!scene->daemon->symbols)
+			assert_int_equal(symbols_new(names_pool(scene->daemon->names),
+						     &scene->daemon->symbols),
+					 0);
+	}
+	assert_int_equal(report->n_findings, 1);
+	assert_int_equal(report->findings[0]->count, 3);
+	assert_int_equal(report->findings[0]->n_stacks, 1);
+	assert_int_equal(report->findings[0]->stacks[0]->n_frames, ARRAY_LEN(sleeper));
+	assert_int_equal(report->lost.n[LOST_NATIVE_OFF], 1);
+	assert_int_equal(report->lost.n[LOST_STACK_UNMERGED], 1);
+	assert_int_equal(losses_sum(&report->lost), 2);
+}
+
 /* Two sleeps in one function are two sites; their fingerprint is that of the function. */
 static void test_lines(void **state)
 {
@@ -520,15 +563,25 @@ static void test_recording_killed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCENE(test_call),	  SCENE(test_lines),
-		SCENE(test_callback),	  SCENE(test_call_and_work),
-		SCENE(test_long_turn),	  SCENE(test_no_sample),
-		SCENE(test_pitfall),	  SCENE(test_pitfall_origin),
-		SCENE(test_killed),	  SCENE(test_exec_and_short),
-		SCENE(test_killed_early), SCENE(test_provisional),
-		SCENE(test_many_samples), SCENE(test_hostile),
-		SCENE(test_unsealed),	  SCENE(test_json_round),
-		SCENE(test_recording),	  SCENE(test_recording_killed),
+		SCENE(test_call),
+		SCENE(test_lines),
+		SCENE(test_native),
+		SCENE(test_callback),
+		SCENE(test_call_and_work),
+		SCENE(test_long_turn),
+		SCENE(test_no_sample),
+		SCENE(test_pitfall),
+		SCENE(test_pitfall_origin),
+		SCENE(test_killed),
+		SCENE(test_exec_and_short),
+		SCENE(test_killed_early),
+		SCENE(test_provisional),
+		SCENE(test_many_samples),
+		SCENE(test_hostile),
+		SCENE(test_unsealed),
+		SCENE(test_json_round),
+		SCENE(test_recording),
+		SCENE(test_recording_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,8 @@ static const char golden[] =
 	"\n"
 	"    15.2 s    101     152 ms  blocking-call  poll\n"
 	"    app/main.py:31 sleepy\n"
+	"        native poll of libc.so.6\n"
+	"        native PQexec of libpq.so.5\n"
 	"        called from app/main.py:9 handler\n"
 	"    psycopg2.connect waited in poll and held the loop for up to 152 ms\n"
 	"    Use psycopg.AsyncConnection (psycopg 3) or asyncpg, or await\n"
@@ -38,6 +40,8 @@ static const char golden[] =
 static struct stack *make_stack(void)
 {
 	static const struct frame frames[] = {
+		{NULL, "poll", "libc.so.6", 0, FRAME_NATIVE, false},
+		{NULL, "PQexec", "libpq.so.5", 0, FRAME_NATIVE, false},
 		{"/v/lib/python3.11/site-packages/psycopg2/__init__.py", "connect", "psycopg2", 3,
 		 FRAME_PYTHON, false},
 		{"/srv/app/main.py", "sleepy", "app.main", 31, FRAME_PYTHON, true},
@@ -84,7 +88,7 @@ static void test_golden(void **state)
 			       .call = {.name = "poll", .fd = -1},
 			       .n_stacks = 1,
 			       .stacks = {stack},
-			       .culprit = stack->frames[1]};
+			       .culprit = stack->frames[3]};
 	struct finding dropped = {
 		.kind = KIND_NEVER_AWAITED,
 		.count = 3,
@@ -253,7 +257,7 @@ static void test_call_words(void **state)
 	finding.call.name = "sem_wait";
 	finding.stacks[0] = stack;
 	finding.n_stacks = 1;
-	finding.culprit = stack->frames[1];
+	finding.culprit = stack->frames[3];
 	assert_string_equal(advice_message(&finding, buf, sizeof(buf)),
 			    "psycopg2.connect waited in sem_wait and held the loop for up to "
 			    "151 ms");
