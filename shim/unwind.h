@@ -2,7 +2,7 @@
 /* Unwind: the native frames of the calling thread, from the inside out (x86-64) */
 #pragma once
 
-#include "cfi.h"
+#include "unwind/cfi.h"
 #include "pyframe/pyframe.h"
 
 /* A module that holds instructions of this stack. */

@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cfi.h"
+#include "unwind/cfi.h"
 
 /* An index of more functions than any program has is garbage. */
 #define CFI_MAX_FUNCTIONS (UINT32_C(1) << 26)
