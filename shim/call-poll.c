@@ -36,11 +36,11 @@ static bool span_is_nought(const struct timespec *span)
 	})
 
 /* Any other epoll wait: a call when it can wait, and counted where no loop runs. */
-#define OTHER_POLL(symbol, fd, is_nought, args)                                \
-	({                                                                     \
-		if (!thread_loop)                                              \
-			count_other_poll();                                    \
-		is_nought ? REAL(symbol) args : CALL(symbol, fd, false, args); \
+#define OTHER_POLL(symbol, fd, is_nought, args)                                        \
+	({                                                                             \
+		if (!thread_loop)                                                      \
+			count_other_poll();                                            \
+		is_nought ? REAL(symbol) args : CALL_FD(symbol, CALL_WAITS, fd, args); \
 	})
 
 _export_ int epoll_wait(int epoll_fd, struct epoll_event *events, int n_max, int timeout_ms)
@@ -78,15 +78,22 @@ _export_ int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n_max,
  * poll and ppoll: the first descriptor stands for all. It is looked at after the call has not
  * failed, since before that fds may point anywhere.
  */
-#define POLL_CALL(symbol, fds, n_fds, args)                                                     \
-	({                                                                                      \
-		struct loop *_loop = call_enter(HOOK_##symbol, -1);                             \
-		int _n = REAL(symbol) args;                                                     \
-                                                                                                \
-		if (unlikely(_loop) && call_is_ours(_loop))                                     \
-			call_leave(_loop, HOOK_##symbol, _n >= 0 && (n_fds) ? (fds)[0].fd : -1, \
-				   false, _n < 0 ? errno : 0);                                  \
-		_n;                                                                             \
+#define POLL_CALL(symbol, fds, n_fds, args)                                     \
+	({                                                                      \
+		struct loop *_loop = call_enter(HOOK_##symbol, CALL_WAITS, -1); \
+		int _n = REAL(symbol) args;                                     \
+                                                                                \
+		if (unlikely(_loop) && call_is_ours(_loop)) {                   \
+			struct call_about _about = {                            \
+				.hook = HOOK_##symbol,                          \
+				.nature = CALL_WAITS,                           \
+				.subject = SUBJECT_FD,                          \
+				.fd = _n >= 0 && (n_fds) ? (fds)[0].fd : -1,    \
+				.caller = __builtin_return_address(0),          \
+			};                                                      \
+			call_leave(_loop, &_about, _n < 0 ? errno : 0);         \
+		}                                                               \
+		_n;                                                             \
 	})
 
 _export_ int poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms)
@@ -94,6 +101,13 @@ _export_ int poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms)
 	if (!timeout_ms)
 		return REAL(poll)(fds, n_fds, timeout_ms);
 	return POLL_CALL(poll, fds, n_fds, (fds, n_fds, timeout_ms));
+}
+
+_export_ int __poll_chk(struct pollfd *fds, nfds_t n_fds, int timeout_ms, size_t room_bytes)
+{
+	if (!timeout_ms)
+		return REAL(__poll_chk)(fds, n_fds, timeout_ms, room_bytes);
+	return POLL_CALL(__poll_chk, fds, n_fds, (fds, n_fds, timeout_ms, room_bytes));
 }
 
 _export_ int ppoll(struct pollfd *fds, nfds_t n_fds, const struct timespec *timeout,
@@ -104,12 +118,20 @@ _export_ int ppoll(struct pollfd *fds, nfds_t n_fds, const struct timespec *time
 	return POLL_CALL(ppoll, fds, n_fds, (fds, n_fds, timeout, mask));
 }
 
+_export_ int __ppoll_chk(struct pollfd *fds, nfds_t n_fds, const struct timespec *timeout,
+			 const sigset_t *mask, size_t room_bytes)
+{
+	if (span_is_nought(timeout))
+		return REAL(__ppoll_chk)(fds, n_fds, timeout, mask, room_bytes);
+	return POLL_CALL(__ppoll_chk, fds, n_fds, (fds, n_fds, timeout, mask, room_bytes));
+}
+
 _export_ int select(int n_fds, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		    struct timeval *timeout)
 {
 	if (timeout && !timeout->tv_sec && !timeout->tv_usec)
 		return REAL(select)(n_fds, readable, writable, exceptional, timeout);
-	return CALL(select, -1, false, (n_fds, readable, writable, exceptional, timeout));
+	return CALL(select, CALL_WAITS, (n_fds, readable, writable, exceptional, timeout));
 }
 
 _export_ int pselect(int n_fds, fd_set *readable, fd_set *writable, fd_set *exceptional,
@@ -117,5 +139,5 @@ _export_ int pselect(int n_fds, fd_set *readable, fd_set *writable, fd_set *exce
 {
 	if (span_is_nought(timeout))
 		return REAL(pselect)(n_fds, readable, writable, exceptional, timeout, mask);
-	return CALL(pselect, -1, false, (n_fds, readable, writable, exceptional, timeout, mask));
+	return CALL(pselect, CALL_WAITS, (n_fds, readable, writable, exceptional, timeout, mask));
 }

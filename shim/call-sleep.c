@@ -1,24 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that do nothing but sleep */
+/*
+ * Calls that do nothing but sleep, or wait for a signal
+ *
+ * A sleep of nought gives way and no more; one until a moment that has passed is one of nought
+ * (time.sleep(0), CPython 3.11 and 3.12).
+ */
 #include "call.h"
+
+static bool is_nought(const struct timespec *span)
+{
+	return !span->tv_sec && !span->tv_nsec;
+}
+
+static bool is_past(clockid_t clock, const struct timespec *moment)
+{
+	struct timespec now;
+
+	if (clock_gettime(clock, &now))
+		return true;
+	return moment->tv_sec < now.tv_sec ||
+	       (moment->tv_sec == now.tv_sec && moment->tv_nsec <= now.tv_nsec);
+}
+
+/* Only strict has to know, and then only on a thread with a loop. The span may lead anywhere. */
+static enum call_nature sleep_nature(clockid_t clock, int flags, const struct timespec *span)
+{
+	struct timespec copy;
+
+	if (likely(!thread_loop) || !watch.options.is_strict)
+		return CALL_WAITS;
+	if (mem_read(&watch.remote, (uint64_t)(uintptr_t)span, &copy, sizeof(copy)))
+		return CALL_QUICK;
+	if (flags & TIMER_ABSTIME)
+		return is_past(clock, &copy) ? CALL_QUICK : CALL_WAITS;
+	return is_nought(&copy) ? CALL_QUICK : CALL_WAITS;
+}
 
 _export_ unsigned int sleep(unsigned int seconds)
 {
-	return CALL(sleep, -1, false, (seconds));
+	return CALL(sleep, seconds ? CALL_WAITS : CALL_QUICK, (seconds));
 }
 
 _export_ int usleep(useconds_t span_us)
 {
-	return CALL(usleep, -1, false, (span_us));
+	return CALL(usleep, span_us ? CALL_WAITS : CALL_QUICK, (span_us));
 }
 
 _export_ int nanosleep(const struct timespec *span, struct timespec *rest)
 {
-	return CALL(nanosleep, -1, false, (span, rest));
+	return CALL(nanosleep, sleep_nature(CLOCK_MONOTONIC, 0, span), (span, rest));
 }
 
 _export_ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *span,
 			     struct timespec *rest)
 {
-	return CALL(clock_nanosleep, -1, false, (clock, flags, span, rest));
+	return CALL(clock_nanosleep, sleep_nature(clock, flags, span), (clock, flags, span, rest));
+}
+
+_export_ int pause(void)
+{
+	return CALL(pause, CALL_WAITS, ());
+}
+
+_export_ int sigsuspend(const sigset_t *mask)
+{
+	return CALL(sigsuspend, CALL_WAITS, (mask));
+}
+
+_export_ int sigwait(const sigset_t *restrict wanted, int *restrict found)
+{
+	return CALL(sigwait, CALL_WAITS, (wanted, found));
+}
+
+_export_ int sigwaitinfo(const sigset_t *restrict wanted, siginfo_t *restrict found)
+{
+	return CALL(sigwaitinfo, CALL_WAITS, (wanted, found));
+}
+
+_export_ int sigtimedwait(const sigset_t *restrict wanted, siginfo_t *restrict found,
+			  const struct timespec *restrict timeout)
+{
+	return CALL(sigtimedwait, timeout ? sleep_nature(CLOCK_MONOTONIC, 0, timeout) : CALL_WAITS,
+		    (wanted, found, timeout));
 }

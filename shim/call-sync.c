@@ -1,25 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting for other threads
+ * Waiting for other threads, and for other processes by a System V semaphore or message queue
  *
  * CPython builds Lock, RLock, Event, Queue, Future.result() and Thread.join() on semaphores: with a
  * timeout sem_timedwait (3.8) or sem_clockwait (3.9), without one sem_wait. Its GIL is a condition
- * variable and does not come this way.
+ * variable and does not come this way. Most often it tries first and comes here when that has
+ * failed (Modules/_threadmodule.c, acquire_timed()), but not always: so a semaphore that is free at
+ * the entry is not one that was waited for.
  */
 #include "call.h"
 
+/* Only strict has to know. To look at a semaphore does not change it. */
+static enum call_nature semaphore_nature(sem_t *semaphore)
+{
+	int value = 0;
+
+	if (likely(!thread_loop) || !watch.options.is_strict)
+		return CALL_WAITS;
+	return sem_getvalue(semaphore, &value) || value > 0 ? CALL_QUICK : CALL_WAITS;
+}
+
+#define LOCK_CALL(symbol, nature, lock, args) \
+	CALL_ABOUT(symbol, nature, -1, args, .subject = SUBJECT_LOCK, .what = (lock))
+
 _export_ int sem_wait(sem_t *semaphore)
 {
-	return CALL(sem_wait, -1, false, (semaphore));
+	return LOCK_CALL(sem_wait, semaphore_nature(semaphore), semaphore, (semaphore));
 }
 
 _export_ int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict deadline)
 {
-	return CALL(sem_timedwait, -1, false, (semaphore, deadline));
+	return LOCK_CALL(sem_timedwait, semaphore_nature(semaphore), semaphore,
+			 (semaphore, deadline));
 }
 
 _export_ int sem_clockwait(sem_t *restrict semaphore, clockid_t clock,
 			   const struct timespec *restrict deadline)
 {
-	return CALL(sem_clockwait, -1, false, (semaphore, clock, deadline));
+	return LOCK_CALL(sem_clockwait, semaphore_nature(semaphore), semaphore,
+			 (semaphore, clock, deadline));
+}
+
+_export_ int pthread_join(pthread_t thread, void **result)
+{
+	return CALL(pthread_join, CALL_WAITS, (thread, result));
+}
+
+_export_ int semop(int set, struct sembuf *operations, size_t n_operations)
+{
+	return CALL(semop, CALL_QUICK, (set, operations, n_operations));
+}
+
+_export_ int semtimedop(int set, struct sembuf *operations, size_t n_operations,
+			const struct timespec *timeout)
+{
+	return CALL(semtimedop, CALL_QUICK, (set, operations, n_operations, timeout));
+}
+
+_export_ int msgsnd(int queue, const void *message, size_t size_bytes, int flags)
+{
+	return CALL(msgsnd, flags & IPC_NOWAIT ? CALL_QUICK : CALL_WAITS,
+		    (queue, message, size_bytes, flags));
+}
+
+_export_ ssize_t msgrcv(int queue, void *message, size_t size_bytes, long type, int flags)
+{
+	return CALL(msgrcv, flags & IPC_NOWAIT ? CALL_QUICK : CALL_WAITS,
+		    (queue, message, size_bytes, type, flags));
 }

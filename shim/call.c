@@ -7,24 +7,18 @@
  * descriptor that does not wait is never blamed: what such a call lost, it lost on the run queue.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "call.h"
 #include "emit.h"
+#include "py/gil.h"
+#include "target.h"
 
 /* A stack for a summed call is worth its microseconds only if the call is not among the smallest.
  */
 #define SHORT_STACK_NS (200 * NSEC_PER_USEC)
 
-static bool fd_waits(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	return flags < 0 || !(flags & O_NONBLOCK);
-}
-
-static void short_call_add(struct loop *loop, enum hook hook, int fd, uint64_t span)
+static void short_call_add(struct loop *loop, const struct call_about *about, uint64_t span)
 {
 	struct short_calls *calls = &loop->short_calls;
 	struct stack_buf stack;
@@ -36,8 +30,10 @@ static void short_call_add(struct loop *loop, enum hook hook, int fd, uint64_t s
 		return;
 	emit_own_stack(loop->tstate_raddr, &stack);
 	calls->max = span;
-	calls->hook = hook;
-	calls->fd = fd;
+	calls->hook = about->hook;
+	calls->fd = about->fd;
+	calls->target_str = target_of(about);
+	calls->gil_flags = gil_record_flags();
 	calls->stack = stack.stack;
 	memcpy(calls->frames, stack.frames, stack.stack.n_frames * sizeof(stack.frames[0]));
 }
@@ -53,22 +49,28 @@ static bool is_on_signal_stack(void)
 	return !sigaltstack(NULL, &stack) && (stack.ss_flags & SS_ONSTACK);
 }
 
-_hidden_ _cold_ void call_slow(struct loop *loop, enum hook hook, int fd, bool is_waiting_fd,
-			       uint64_t now, int error)
+static bool can_wait(const struct call_about *about)
+{
+	return (about->nature != CALL_BY_FD && about->nature != CALL_WRITE) ||
+	       fd_state_ask(about->fd);
+}
+
+_hidden_ _cold_ void call_slow(struct loop *loop, const struct call_about *about, uint64_t now,
+			       int error)
 {
 	int saved_errno = errno;
 	uint64_t span = now - loop->call_start;
 
-	if (is_on_signal_stack() || (is_waiting_fd && !fd_waits(fd))) {
+	if (is_on_signal_stack() || !can_wait(about)) {
 		errno = saved_errno;
 		return;
 	}
 	if (span >= watch.limits.blocking_call) {
-		emit_call(loop, hook, fd, loop->call_start, span, error);
+		emit_call(loop, about, span, error);
 		loop->callback_reported += span;
 		loop->turn_reported += span;
 	} else {
-		short_call_add(loop, hook, fd, span);
+		short_call_add(loop, about, span);
 	}
 	errno = saved_errno;
 }

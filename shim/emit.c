@@ -182,28 +182,28 @@ static _cold_ void emit_native(const struct loop *loop, uint64_t start,
 }
 
 /* A hooked call of this thread has returned after span ticks. */
-_hidden_ void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t start, uint64_t span,
+_hidden_ void emit_call(const struct loop *loop, const struct call_about *about, uint64_t span,
 			int error)
 {
 	struct stack_buf stack;
-	uint32_t target_str = target_of_fd(fd), size_bytes;
+	uint32_t target_str = target_of(about), size_bytes;
 	struct record_call *record;
 
 	emit_own_stack(loop->tstate_raddr, &stack);
 	if (watch.is_native)
-		emit_native(loop, start, &stack);
+		emit_native(loop, loop->call_start, &stack);
 	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
 	record = record_new(size_bytes, RECORD_CALL, gil_record_flags());
 	if (!record)
 		return;
 	record->slot = loop->slot_index;
-	record->call_str = watch.call_str[hook];
+	record->call_str = watch.call_str[about->hook];
 	record->turn_seq = slot_turn_seq(loop);
 	record->callback_seq = slot_running_seq(loop);
-	record->start = start;
+	record->start = loop->call_start;
 	record->span = span;
 	record->n_calls = 1;
-	record->fd = fd;
+	record->fd = about->fd;
 	record->target_str = target_str;
 	record->error = error;
 	record->stack = stack.stack;
@@ -216,7 +216,8 @@ _hidden_ void emit_short_calls(struct loop *loop)
 {
 	const struct short_calls *calls = &loop->short_calls;
 	uint32_t size_bytes = (uint32_t)sizeof(struct record_call) + frames_bytes(&calls->stack);
-	struct record_call *record = record_new(size_bytes, RECORD_CALL, RECORD_FLAG_SUMMED);
+	struct record_call *record =
+		record_new(size_bytes, RECORD_CALL, RECORD_FLAG_SUMMED | calls->gil_flags);
 
 	loop->callback_reported += calls->sum;
 	loop->turn_reported += calls->sum;
@@ -231,7 +232,7 @@ _hidden_ void emit_short_calls(struct loop *loop)
 	record->span = calls->sum;
 	record->n_calls = calls->n;
 	record->fd = calls->fd;
-	record->target_str = ARENA_NONE;
+	record->target_str = calls->target_str;
 	record->error = 0;
 	record->stack = calls->stack;
 	memcpy(record + 1, calls->frames, frames_bytes(&calls->stack));

@@ -2,7 +2,7 @@
 /* Emit: what was slow, as records in the ring */
 #pragma once
 
-#include "loop.h"
+#include "call.h"
 
 struct stack_buf {
 	struct record_stack stack;
@@ -15,7 +15,7 @@ void emit_stack_names(const struct mem *mem, const struct pyframe_stack *found,
 void emit_forget(void);
 void emit_stack_loss(const struct record_stack *stack);
 void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack);
-void emit_call(struct loop *loop, enum hook hook, int fd, uint64_t start, uint64_t span, int error);
+void emit_call(const struct loop *loop, const struct call_about *about, uint64_t span, int error);
 void emit_short_calls(struct loop *loop);
 void emit_callback(struct loop *loop, uint64_t now, uint64_t span, const struct callee *callee);
 void emit_turn(struct loop *loop, uint64_t now, uint64_t span);

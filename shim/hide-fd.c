@@ -9,15 +9,22 @@
  */
 #include <errno.h>
 
-#include "uplink.h"
+#include "fd-state.h"
 #include "real.h"
+#include "uplink.h"
 #include "watch.h"
 
 _export_ int close(int fd)
 {
+	int r;
+
 	if (unlikely(watch_is_open() && uplink_owns_fd(fd) && getpid() == watch.pid)) {
 		errno = EBADF;
 		return -1;
 	}
-	return REAL(close)(fd);
+	/* Before and after: another thread may ask in between, or be given the number at once. */
+	fd_state_closed(fd);
+	r = REAL(close)(fd);
+	fd_state_closed(fd);
+	return r;
 }

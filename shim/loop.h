@@ -15,6 +15,8 @@ struct short_calls {
 	uint32_t n;
 	enum hook hook;
 	int fd;
+	uint32_t target_str;
+	uint16_t gil_flags;
 	struct record_stack stack;
 	struct record_frame frames[RECORD_MAX_FRAMES];
 };

@@ -14,10 +14,12 @@
 
 _hidden_ struct real real;
 
-_hidden_ const char *const hook_names[HOOK_N] = {
+_hidden_ const char *const hook_names[HOOK_N_NAMES] = {
 #define HOOK(family, symbol, need) [HOOK_##symbol] = #symbol,
 #include "hooks.def"
 #undef HOOK
+	[HOOK_futex] = "futex",
+	[HOOK_io_uring_enter] = "io_uring_enter",
 };
 
 /* What a program gets that found our symbol where its libc has none. */

@@ -2,26 +2,77 @@
 /* The real functions behind the hooked symbols */
 #pragma once
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pty.h>
+#include <pwd.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/defs.h"
 
+/*
+ * What programs call that glibc's headers (2.36) do not declare: the checked forms, by which
+ * -D_FORTIFY_SOURCE calls, and stat as it was before glibc 2.33.
+ */
+int __poll_chk(struct pollfd *fds, nfds_t n_fds, int timeout_ms, size_t room_bytes);
+int __ppoll_chk(struct pollfd *fds, nfds_t n_fds, const struct timespec *timeout,
+		const sigset_t *mask, size_t room_bytes);
+ssize_t __recv_chk(int fd, void *buf, size_t size_bytes, size_t room_bytes, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t size_bytes, size_t room_bytes, int flags,
+		       __SOCKADDR_ARG address, socklen_t *address_bytes);
+ssize_t __read_chk(int fd, void *buf, size_t size_bytes, size_t room_bytes);
+ssize_t __pread_chk(int fd, void *buf, size_t size_bytes, off_t at, size_t room_bytes);
+ssize_t __pread64_chk(int fd, void *buf, size_t size_bytes, off64_t at, size_t room_bytes);
+size_t __fread_chk(void *buf, size_t room_bytes, size_t item_bytes, size_t n_items, FILE *stream);
+char *__fgets_chk(char *buf, size_t room_bytes, int size_bytes, FILE *stream);
+int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+int __openat_2(int dir_fd, const char *path, int flags);
+int __openat64_2(int dir_fd, const char *path, int flags);
+int __xstat(int version, const char *path, struct stat *found);
+int __xstat64(int version, const char *path, struct stat64 *found);
+int __lxstat(int version, const char *path, struct stat *found);
+int __lxstat64(int version, const char *path, struct stat64 *found);
+int __fxstat(int version, int fd, struct stat *found);
+int __fxstat64(int version, int fd, struct stat64 *found);
+int __fxstatat(int version, int dir_fd, const char *path, struct stat *found, int flags);
+int __fxstatat64(int version, int dir_fd, const char *path, struct stat64 *found, int flags);
+
 enum hook {
 #define HOOK(family, symbol, need) HOOK_##symbol,
 #include "hooks.def"
 #undef HOOK
 	HOOK_N,
+	/* What is reported by a name of its own, and stood in front of as syscall(). */
+	HOOK_futex = HOOK_N,
+	HOOK_io_uring_enter,
+	HOOK_N_NAMES,
 };
 
 struct real {
@@ -31,7 +82,7 @@ struct real {
 };
 
 extern struct real real;
-extern const char *const hook_names[HOOK_N];
+extern const char *const hook_names[HOOK_N_NAMES];
 
 void *real_resolve(enum hook hook);
 void real_resolve_all(void);

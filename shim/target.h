@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Target: what a descriptor leads to, for people */
+/* Target: what a call was made on, for people */
 #pragma once
 
-#include <stdint.h>
+#include "call.h"
 
-uint32_t target_of_fd(int fd);
+uint32_t target_of(const struct call_about *about);

@@ -198,7 +198,7 @@ static void describe_watch(const struct region *region)
 	header->cmdline_str = append_cmdline(region);
 	describe_python(region, header);
 	describe_options(region, header);
-	for (unsigned int hook = 0; hook < HOOK_N; hook++)
+	for (unsigned int hook = 0; hook < HOOK_N_NAMES; hook++)
 		watch.call_str[hook] =
 			arena_append(region, hook_names[hook], strlen(hook_names[hook]));
 	header->magic = REGION_MAGIC;

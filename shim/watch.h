@@ -38,8 +38,8 @@ struct watch {
 	struct options options;
 	struct limits limits;
 	struct region region;
-	struct fd_mark region_mark; /* the memfd */
-	uint32_t call_str[HOOK_N];  /* hook_names in the arena */
+	struct fd_mark region_mark;	 /* the memfd */
+	uint32_t call_str[HOOK_N_NAMES]; /* hook_names in the arena */
 	struct pyframe pyframe;
 	struct mem self;   /* the calling thread's own frames: plain loads */
 	struct mem remote; /* any memory of this process, unreadable ones included */

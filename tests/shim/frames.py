@@ -8,7 +8,7 @@ frame, loop = sys.argv[2:4]
 
 
 def run():
-    text = ctypes.create_string_buffer(16384)
+    text = ctypes.create_string_buffer(32768)
     if frame == "plain":
         used = library.snippets_run(0, text, len(text))
     else:

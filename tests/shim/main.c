@@ -7,7 +7,7 @@
 
 int main(int argc, char **argv)
 {
-	static char text[16384];
+	static char text[SNIPPETS_TEXT_BYTES];
 	int used = -1;
 
 	if (argc != 2)

@@ -26,16 +26,15 @@
 #include <unistd.h>
 
 #include "snippets.h"
+#include "try.h"
 
 #define EXPORT	     __attribute__((visibility("default")))
-#define MARKER	     EXDEV
 #define CHILD_STATUS 7
-#define NO_FD	     1000000
 
 static char *out;
 static int out_bytes, out_used;
 
-static void say(const char *name, long result)
+void say(const char *name, long result)
 {
 	int code = errno;
 	int n = snprintf(out + out_used, (size_t)(out_bytes - out_used), "%s %ld %d\n", name,
@@ -44,12 +43,6 @@ static void say(const char *name, long result)
 	if (n > 0 && out_used + n < out_bytes)
 		out_used += n;
 }
-
-#define TRY(name, call)                  \
-	do {                             \
-		errno = MARKER;          \
-		say(name, (long)(call)); \
-	} while (0)
 
 static void try_epoll(void)
 {
@@ -255,6 +248,7 @@ EXPORT int snippets_run(enum snippet_frame frame, char *text, int text_bytes)
 	try_socket();
 	try_semaphore();
 	try_condition();
+	snippets_more(frame);
 	if (frame != SNIPPET_VFORK) {
 		try_child();
 		try_any_child();
@@ -326,11 +320,13 @@ EXPORT int snippets_run_in_vfork(char *text, int text_bytes)
 
 __attribute__((constructor)) static void at_start(void)
 {
-	static char text[16384];
+	static char text[SNIPPETS_TEXT_BYTES];
 	int used;
 
 	if (!getenv("SNIPPETS_AT_START"))
 		return;
+	/* The programs it starts have this constructor too. */
+	unsetenv("SNIPPETS_AT_START");
 	used = snippets_run(SNIPPET_PLAIN, text, sizeof(text));
 	if (write(1, text, (size_t)used) != used)
 		_exit(1);

@@ -8,6 +8,9 @@ enum snippet_frame {
 	SNIPPET_VFORK = 1, /* in a vfork child: nothing that forks */
 };
 
+/* All of it. */
+#define SNIPPETS_TEXT_BYTES 32768
+
 int snippets_run(enum snippet_frame frame, char *text, int text_bytes);
 int snippets_run_in_signal(char *text, int text_bytes);
 int snippets_run_in_fork(char *text, int text_bytes);
