@@ -179,6 +179,8 @@ static int finish(struct ask_report *ask)
 		cli_say("cannot write the report: %s", strerror(errno));
 		return CLI_EXIT_NO_JOB;
 	}
+	if (!status && report_has_loops(&ask->report))
+		status = shared_store_baseline(&ask->shared, &ask->report);
 	if (status)
 		return status;
 	return gates_hold(&ask->report) ? CLI_EXIT_OK : CLI_EXIT_GATE;
@@ -195,6 +197,7 @@ int cmd_report(int argc, char **argv)
 	user_advice_load();
 	argp_parse(&argp, argc, argv, 0, NULL, &ask);
 	shared_check_gates(&ask.shared);
+	shared_check_baseline(&ask.shared);
 	status = shared_open_outputs(&ask.shared);
 	if (status)
 		return status;

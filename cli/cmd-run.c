@@ -264,6 +264,11 @@ static int run_report(struct run *run)
 		run_say_unwatched(run);
 	else
 		run_print(run, &report);
+	if (run->shared.updates_baseline && (status || !report_has_loops(&report)))
+		cli_say("%s stays as it is: %s", run->shared.baseline_path,
+			status ? "the command failed" : "no loop ran");
+	else if (!r)
+		r = shared_store_baseline(&run->shared, &report);
 	if (status)
 		return status;
 	if (r)
@@ -300,6 +305,7 @@ int cmd_run(int argc, char **argv)
 	user_advice_load();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run);
 	shared_check_gates(&run.shared);
+	shared_check_baseline(&run.shared);
 	status = run_all(&run);
 	run_deinit(&run);
 	return status;

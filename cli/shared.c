@@ -31,6 +31,9 @@ enum {
 	KEY_REPORT,
 	KEY_FAIL_ON,
 	KEY_ALLOW,
+	KEY_BASELINE,
+	KEY_UPDATE_BASELINE,
+	KEY_ACCEPT_NEW,
 	KEY_JSON,
 	KEY_QUIET,
 	KEY_NATIVE,
@@ -182,6 +185,15 @@ static error_t parse_output(int key, char *arg, struct argp_state *state)
 	case KEY_ALLOW:
 		user_allow_load(&shared->allow, arg);
 		return 0;
+	case KEY_BASELINE:
+		shared->baseline_path = arg;
+		return 0;
+	case KEY_UPDATE_BASELINE:
+		shared->updates_baseline = true;
+		return 0;
+	case KEY_ACCEPT_NEW:
+		shared->accepts_new = true;
+		return 0;
 	case KEY_JSON:
 		shared->is_json = true;
 		return 0;
@@ -206,6 +218,9 @@ static const struct argp_option output_options[] = {
 	{"fail-on", KEY_FAIL_ON, "EXPR", 0, "exit 3 when it is broken: any, 'slow-callback>250ms'",
 	 2},
 	{"allow", KEY_ALLOW, "FILE", 0, "findings that are accepted, and why; repeatable", 2},
+	{"baseline", KEY_BASELINE, "FILE", 0, "findings that were known: they break no gate", 2},
+	{"update-baseline", KEY_UPDATE_BASELINE, 0, 0, "take out of it what is gone or less", 2},
+	{"accept-new", KEY_ACCEPT_NEW, 0, 0, "and put in what is new or worse", 2},
 	{"json", KEY_JSON, 0, 0, "JSON instead of text", 2},
 	{"quiet", KEY_QUIET, 0, 0, "print nothing but errors and broken gates", 2},
 	{"color", KEY_COLOR, "WHEN", 0, "auto, always, never", 2},
@@ -219,9 +234,6 @@ static const struct argp_option later_options[] = {
 	{"bpf", KEY_BPF, "auto|off", 0, "kernel probes (on: not available yet)", 3},
 	{"cancel-grace", KEY_LATER + 1, "DURATION", OPTION_HIDDEN, 0, 3},
 	{"task-flood", KEY_LATER + 2, "N", OPTION_HIDDEN, 0, 3},
-	{"baseline", KEY_LATER + 4, "FILE", OPTION_HIDDEN, 0, 3},
-	{"update-baseline", KEY_LATER + 5, 0, OPTION_HIDDEN, 0, 3},
-	{"accept-new", KEY_LATER + 6, 0, OPTION_HIDDEN, 0, 3},
 	{"annotate", KEY_LATER + 8, "WHERE", OPTION_HIDDEN, 0, 3},
 	{"release", KEY_LATER + 9, "NAME", OPTION_HIDDEN, 0, 3},
 	{"store", KEY_LATER + 10, "URL", OPTION_HIDDEN, 0, 3},
@@ -357,13 +369,57 @@ struct text_style shared_style(const struct shared *shared, int fd, char *cwd, s
 	};
 }
 
+/* Read the baseline, once it is known which and what for. Does not return when it cannot be. */
+void shared_check_baseline(struct shared *shared)
+{
+	if (shared->accepts_new && !shared->updates_baseline)
+		cli_usage("--accept-new belongs to --update-baseline");
+	if (shared->updates_baseline && !shared->baseline_path)
+		cli_usage("--update-baseline: of which? --baseline FILE says it");
+	if (shared->baseline_path)
+		user_baseline_load(&shared->baseline, shared->baseline_path,
+				   shared->updates_baseline, shared->accepts_new);
+}
+
+/* After a run that says something: write the baseline anew. Return: 0, or the exit status. */
+int shared_store_baseline(struct shared *shared, const struct report *report)
+{
+	struct baseline_changes changes;
+
+	if (!shared->updates_baseline)
+		return 0;
+	if (baseline_update(&shared->baseline, report, shared->accepts_new, &changes) ||
+	    user_baseline_store(&shared->baseline, shared->baseline_path)) {
+		cli_say("cannot write %s: %s", shared->baseline_path, strerror(errno));
+		return CLI_EXIT_NO_JOB;
+	}
+	if (!shared->is_quiet)
+		cli_say("%s: %zu removed, %zu lowered, %zu accepted", shared->baseline_path,
+			changes.n_removed, changes.n_lowered, changes.n_added);
+	return 0;
+}
+
+/* What is accepted in the same breath breaks no gate. */
+static int judge_baseline(struct shared *shared, struct report *report)
+{
+	int r = baseline_mark(&shared->baseline, shared->baseline_path, report);
+
+	for (uint32_t i = 0; shared->accepts_new && i < report->n_findings; i++)
+		report->findings[i]->is_accepted = true;
+	return r;
+}
+
 /*
- * What is allowed is marked, then the gates are held against the rest. Return: 0 or -ENOMEM.
+ * What is allowed and what was known is marked, then the gates are held against the rest.
+ *
+ * Return: 0 or -ENOMEM.
  */
-int shared_judge(const struct shared *shared, struct report *report)
+int shared_judge(struct shared *shared, struct report *report)
 {
 	int r = shared->allow.n_entries ? allow_apply(&shared->allow, report->ended_at, report) : 0;
 
+	if (!r && shared->baseline_path)
+		r = judge_baseline(shared, report);
 	return r ? r : gates_judge(shared->gates, shared->n_gates, report);
 }
 

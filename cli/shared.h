@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "allow.h"
+#include "baseline.h"
 #include "gate.h"
 #include "output.h"
 #include "text.h"
@@ -27,6 +28,9 @@ struct shared {
 	struct gate_rule gates[SHARED_MAX_GATES];
 	unsigned int n_gates;
 	struct allow allow;
+	const char *baseline_path; /* NULL: none */
+	struct baseline baseline;
+	bool updates_baseline, accepts_new;
 };
 
 #define SHARED_INIT                                                                 \
@@ -41,7 +45,9 @@ extern const struct argp shared_later_argp;
 void shared_take_environment(struct shared *shared);
 void shared_to_environment(const struct shared *shared, char *buf, size_t buf_bytes);
 void shared_check_gates(const struct shared *shared);
-int shared_judge(const struct shared *shared, struct report *report);
+void shared_check_baseline(struct shared *shared);
+int shared_judge(struct shared *shared, struct report *report);
+int shared_store_baseline(struct shared *shared, const struct report *report);
 void shared_say_gates(const struct shared *shared, const struct report *report);
 void shared_report_options(const struct shared *shared, struct report_options *ret_options);
 int shared_open_outputs(struct shared *shared);

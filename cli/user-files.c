@@ -22,8 +22,11 @@
 /* Ten thousand lines. */
 #define USER_FILE_MAX_BYTES (1u << 20)
 
+/* A hundred thousand findings, each with its callers. */
+#define USER_BASELINE_MAX_BYTES (64u << 20)
+
 /* Return: the text, for free(), and its length; NULL and errno. */
-static char *file_read(const char *path, size_t *ret_length)
+static char *file_read(const char *path, size_t max_bytes, size_t *ret_length)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char *text = NULL;
@@ -37,9 +40,9 @@ static char *file_read(const char *path, size_t *ret_length)
 		errno = EISDIR;
 		return NULL;
 	}
-	text = malloc(USER_FILE_MAX_BYTES);
-	while (text && length < USER_FILE_MAX_BYTES) {
-		n = read(fd, text + length, USER_FILE_MAX_BYTES - length);
+	text = malloc(max_bytes);
+	while (text && length < max_bytes) {
+		n = read(fd, text + length, max_bytes - length);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -50,7 +53,7 @@ static char *file_read(const char *path, size_t *ret_length)
 			return text;
 		}
 	}
-	if (length == USER_FILE_MAX_BYTES)
+	if (length == max_bytes)
 		errno = EFBIG;
 	free(text);
 	return NULL;
@@ -60,7 +63,7 @@ static void advice_load(const char *path)
 {
 	struct rule_error error = {0};
 	size_t length;
-	char *text = file_read(path, &length);
+	char *text = file_read(path, USER_FILE_MAX_BYTES, &length);
 	int r;
 
 	if (!text) {
@@ -93,7 +96,7 @@ void user_allow_load(struct allow *allow, const char *path)
 {
 	struct allow_error error = {0};
 	size_t length;
-	char *text = file_read(path, &length);
+	char *text = file_read(path, USER_FILE_MAX_BYTES, &length);
 	int r;
 
 	if (!text)
@@ -104,4 +107,73 @@ void user_allow_load(struct allow *allow, const char *path)
 		cli_usage("--allow %s: line %u: %s", path, error.line, error.text);
 	if (r)
 		cli_usage("--allow %s: %s", path, strerror(-r));
+}
+
+/* Where the new file is put before it takes the old one's place, and whether that can be done. */
+static bool next_to(const char *path, char *buf, size_t buf_bytes)
+{
+	char dir[PATH_MAX];
+	char *slash;
+
+	if ((size_t)snprintf(dir, sizeof(dir), "%s", path) >= sizeof(dir) ||
+	    (size_t)snprintf(buf, buf_bytes, "%s.%d.tmp", path, (int)getpid()) >= buf_bytes) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = '\0';
+	return !access(slash ? dir : ".", W_OK | X_OK);
+}
+
+/* Read a baseline. Does not return when it cannot be read, or not written where it will be. */
+void user_baseline_load(struct baseline *baseline, const char *path, bool will_update,
+			bool may_be_missing)
+{
+	struct baseline_error error = {0};
+	char next[PATH_MAX];
+	size_t length;
+	char *text = file_read(path, USER_BASELINE_MAX_BYTES, &length);
+	int r;
+
+	if (!text && errno == ENOENT && will_update && !may_be_missing)
+		cli_usage("--baseline %s: there is none yet; --accept-new makes it", path);
+	if (!text && !(errno == ENOENT && may_be_missing))
+		cli_usage("--baseline %s: %s", path, strerror(errno));
+	if (will_update && !next_to(path, next, sizeof(next)))
+		cli_usage("--baseline %s: cannot be written: %s", path, strerror(errno));
+	if (!text)
+		return;
+	r = baseline_parse(baseline, text, length, &error);
+	free(text);
+	if (r && error.line)
+		cli_usage("--baseline %s: line %u: %s", path, error.line, error.text);
+	if (r)
+		cli_usage("--baseline %s: %s", path, error.text);
+}
+
+/* Write it whole or not at all. Return: 0, or -1 and errno. */
+int user_baseline_store(const struct baseline *baseline, const char *path)
+{
+	char next[PATH_MAX], real[PATH_MAX];
+	FILE *out;
+	int r;
+
+	/* A link stays one: what it leads to is replaced. */
+	if (!realpath(path, real))
+		snprintf(real, sizeof(real), "%s", path);
+	if (!next_to(real, next, sizeof(next)))
+		return -1;
+	out = fopen(next, "we");
+	if (!out)
+		return -1;
+	baseline_write(baseline, out);
+	r = ferror(out);
+	if (fclose(out) || r || rename(next, real)) {
+		r = errno;
+		unlink(next);
+		errno = r;
+		return -1;
+	}
+	return 0;
 }

@@ -7,7 +7,8 @@
  * more of a running function. Within one report findings are told apart further, by the line,
  * where the line is exact: two sleeps in one function are two sites. A stack sampled on the CPU
  * says another line each time and stays one. Who called is told by the stacks: a line that is
- * reached in two ways is one site.
+ * reached in two ways is one site, and has one fingerprint, whichever of its callers a run came
+ * through. A baseline keeps the callers beside it, and tells a way that is new.
  *
  * Findings are never dropped once they are there; beyond AGGREGATE_MAX_FINDINGS new sites are
  * refused, and the caller counts them.

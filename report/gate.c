@@ -192,7 +192,8 @@ uint32_t gate_needs(const struct gate_rule *rule)
 
 static bool counts(const struct gate_rule *rule, const struct finding *finding)
 {
-	return !finding->allowed_by && (rule->subject == GATE_ANY || finding->kind == rule->kind);
+	return finding_counts(finding) &&
+	       (rule->subject == GATE_ANY || finding->kind == rule->kind);
 }
 
 static double gate_count(const struct gate_rule *rule, const struct report *report)
@@ -230,37 +231,13 @@ static double gate_loops(const struct gate_rule *rule, const struct report *repo
 	return worst;
 }
 
-static bool process_has_loops(const struct report *report, const struct process *process)
-{
-	for (uint32_t i = 0; i < report->n_loops; i++)
-		if (report->loops[i].pid == process->pid)
-			return true;
-	return false;
-}
-
-/* Every process that ran a loop had the detectors live, and one process at least had. */
-static bool is_detected(uint32_t detectors, const struct report *report)
-{
-	uint32_t n_live = 0;
-
-	for (uint32_t i = 0; i < report->n_processes; i++) {
-		const struct process *process = &report->processes[i];
-
-		if ((process->detectors & detectors) == detectors)
-			n_live++;
-		else if (process_has_loops(report, process))
-			return false;
-	}
-	return n_live;
-}
-
 static bool gate_is_measured(const struct gate_rule *rule, const struct report *report)
 {
 	switch (rule->subject) {
 	case GATE_KIND:
 	case GATE_KIND_SPAN:
 	case GATE_KIND_COUNT:
-		return is_detected(kind_detectors(rule->kind), report);
+		return report_has_detector(report, rule->kind);
 	case GATE_LOST:
 		return true;
 	case GATE_ANY:

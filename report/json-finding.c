@@ -2,7 +2,7 @@
 /*
  * One finding as JSON
  *
- * Fields of kinds that this version does not detect (task, test, victims, baseline) are
+ * Fields of kinds that this version does not detect (task, test, victims) are
  * there with null, so that a reader written for them need not ask first.
  */
 #include "advice.h"
@@ -134,7 +134,11 @@ json_t *json_finding(const struct finding *finding)
 	json_object_set_new(json, "test", json_null());
 	json_object_set_new(json, "origin", json_frames(finding->origin));
 	json_object_set_new(json, "stacks", json_stacks(finding));
-	json_object_set_new(json, "baseline", json_null());
+	json_object_set_new(json, "baseline",
+			    finding->baseline ? json_string(baseline_state_name(finding->baseline))
+					      : json_null());
+	json_object_set_new(json, "worse",
+			    finding->worse ? json_string(finding->worse) : json_null());
 	json_object_set_new(json, "allowed_by",
 			    finding->allowed_by ? json_string(finding->allowed_by) : json_null());
 	return json;

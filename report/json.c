@@ -140,6 +140,27 @@ static json_t *json_allowances(const struct report *report)
 	return allowances;
 }
 
+/* Return: null when no baseline was given. */
+static json_t *json_baseline(const struct report *report)
+{
+	uint32_t n[BASELINE_WORSE + 1] = {0};
+	json_t *gone = json_array();
+
+	for (uint32_t i = 0; i < report->n_findings; i++)
+		n[report->findings[i]->baseline]++;
+	for (uint32_t i = 0; i < report->baseline.n_gone; i++)
+		json_array_append_new(gone, json_pack("{s:s, s:s}", "fingerprint",
+						      report->baseline.gone[i].fingerprint, "site",
+						      report->baseline.gone[i].site));
+	if (!report->baseline.path) {
+		json_decref(gone);
+		return json_null();
+	}
+	return json_pack("{s:s, s:i, s:i, s:i, s:o}", "file", report->baseline.path, "new",
+			 (int)n[BASELINE_NEW], "worse", (int)n[BASELINE_WORSE], "known",
+			 (int)n[BASELINE_KNOWN], "gone", gone);
+}
+
 static json_t *json_head(const char *schema, const struct report *report)
 {
 	char started[STAMP_BYTES], ended[STAMP_BYTES];
@@ -179,6 +200,7 @@ json_t *json_report(const struct report *report)
 	json_object_set_new(json, "findings", findings);
 	json_object_set_new(json, "gates", gates);
 	json_object_set_new(json, "allow", json_allowances(report));
+	json_object_set_new(json, "baseline", json_baseline(report));
 	json_object_set_new(json, "lost", json_losses(&report->lost));
 	return json;
 }

@@ -78,12 +78,15 @@ void report_deinit(struct report *report)
 	free(report->findings);
 	free(report->gates);
 	free(report->allowances);
+	for (uint32_t i = 0; i < report->baseline.n_gone; i++)
+		free(report->baseline.gone[i].site);
+	free(report->baseline.gone);
 	*report = (struct report)REPORT_INIT;
 }
 
 /*
- * What stood still and has not come back, then what cost most time, then what happened most often.
- * The rest only makes the order the same in every run.
+ * What breaks a gate, then what stood still and has not come back, then what cost most time, then
+ * what happened most often. The rest only makes the order the same in every run.
  */
 static int finding_compare(const void *a, const void *b)
 {
@@ -92,6 +95,8 @@ static int finding_compare(const void *a, const void *b)
 
 	if (!x->allowed_by != !y->allowed_by)
 		return x->allowed_by ? 1 : -1;
+	if ((x->baseline == BASELINE_KNOWN) != (y->baseline == BASELINE_KNOWN))
+		return x->baseline == BASELINE_KNOWN ? 1 : -1;
 	if ((x->kind == KIND_STUCK) != (y->kind == KIND_STUCK))
 		return x->kind == KIND_STUCK ? -1 : 1;
 	if (x->total_ns != y->total_ns)
@@ -129,6 +134,51 @@ void report_sort(struct report *report)
 bool report_has_loops(const struct report *report)
 {
 	return report->n_loops;
+}
+
+static bool process_has_loops(const struct report *report, const struct process *process)
+{
+	for (uint32_t i = 0; i < report->n_loops; i++)
+		if (report->loops[i].pid == process->pid)
+			return true;
+	return false;
+}
+
+/*
+ * Whether none of a kind means that there was none: every process that ran a loop had the kind's
+ * detectors live, and one process at least had.
+ */
+bool report_has_detector(const struct report *report, enum finding_kind kind)
+{
+	uint32_t detectors = kind_detectors(kind), n_live = 0;
+
+	for (uint32_t i = 0; i < report->n_processes; i++) {
+		const struct process *process = &report->processes[i];
+
+		if ((process->detectors & detectors) == detectors)
+			n_live++;
+		else if (process_has_loops(report, process))
+			return false;
+	}
+	return n_live;
+}
+
+/* Whether it breaks gates: nobody allows it, and it is not in the baseline as it is. */
+bool finding_counts(const struct finding *finding)
+{
+	return !finding->allowed_by && !finding->is_accepted && finding->baseline != BASELINE_KNOWN;
+}
+
+/* Return: NULL for BASELINE_NONE. */
+const char *baseline_state_name(enum baseline_state state)
+{
+	static const char *const names[] = {
+		[BASELINE_NEW] = "new",
+		[BASELINE_KNOWN] = "known",
+		[BASELINE_WORSE] = "worse",
+	};
+
+	return names[state];
 }
 
 /* The share of its time that a loop was busy, 0 to 1; 0 when it did not run. */

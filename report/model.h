@@ -56,6 +56,14 @@ struct cause {
 	int64_t gil_wait_ns;
 };
 
+/* What a baseline says of a finding. */
+enum baseline_state {
+	BASELINE_NONE, /* no baseline was given */
+	BASELINE_NEW,
+	BASELINE_KNOWN,
+	BASELINE_WORSE,
+};
+
 struct finding {
 	enum finding_kind kind;
 	char fingerprint[17];
@@ -75,6 +83,9 @@ struct finding {
 	struct stack *stacks[MODEL_MAX_STACKS];
 	uint32_t n_stacks;
 	const char *allowed_by; /* the reason; NULL: nobody allows it */
+	enum baseline_state baseline;
+	const char *worse; /* in what way; NULL unless it is */
+	bool is_accepted;  /* --accept-new: from now on it is in the baseline */
 };
 
 struct loop {
@@ -118,6 +129,18 @@ struct allowance {
 	bool is_expired;
 };
 
+/* Of the baseline, what was looked for and not found. */
+struct gone {
+	char fingerprint[17];
+	char *site; /* kind, site and call, for people */
+};
+
+struct report_baseline {
+	const char *path; /* NULL: no baseline was given */
+	struct gone *gone;
+	uint32_t n_gone;
+};
+
 struct gate {
 	const char *expr;
 	bool is_measured;
@@ -148,6 +171,7 @@ struct report {
 	uint32_t n_gates;
 	struct allowance *allowances;
 	uint32_t n_allowances;
+	struct report_baseline baseline;
 	struct losses lost;
 };
 
@@ -159,7 +183,10 @@ struct report {
 void report_deinit(struct report *report);
 void report_sort(struct report *report);
 bool report_has_loops(const struct report *report);
+bool report_has_detector(const struct report *report, enum finding_kind kind);
 
+bool finding_counts(const struct finding *finding);
+const char *baseline_state_name(enum baseline_state state);
 struct finding *finding_free(struct finding *finding);
 const struct frame *finding_inside(const struct finding *finding);
 double loop_utilisation(const struct loop *loop);

@@ -299,6 +299,17 @@ static void text_wrapped(FILE *out, const char *text)
 	fputc('\n', out);
 }
 
+static void text_baseline_state(FILE *out, const struct finding *finding,
+				const struct text_style *style)
+{
+	if (finding->baseline == BASELINE_NONE)
+		return;
+	color_on(out, style, finding_counts(finding) ? BOLD : DIM);
+	fprintf(out, "  %s%s%s", baseline_state_name(finding->baseline), finding->worse ? ": " : "",
+		finding->worse ? finding->worse : "");
+	color_off(out, style);
+}
+
 static void text_finding(FILE *out, const struct finding *finding, const struct text_style *style)
 {
 	bool is_error = kind_severity(finding->kind) == SEVERITY_ERROR;
@@ -313,6 +324,7 @@ static void text_finding(FILE *out, const struct finding *finding, const struct 
 		fputs("  ", out);
 		text_print(out, finding->call.name, 30);
 	}
+	text_baseline_state(out, finding, style);
 	fputs(finding->is_provisional ? "  (so far)\n" : "\n", out);
 	color_on(out, style, BOLD);
 	text_site(out, &finding->culprit, "    ", style);
@@ -361,6 +373,31 @@ static void text_gates(FILE *out, const struct report *report, const struct text
 		color_off(out, style);
 		fputc('\n', out);
 	}
+}
+
+/* What became of the baseline. */
+static void text_baseline(FILE *out, const struct report *report, const struct text_style *style)
+{
+	uint32_t n[BASELINE_WORSE + 1] = {0};
+	char path[64];
+
+	if (!report->baseline.path)
+		return;
+	for (uint32_t i = 0; i < report->n_findings; i++)
+		n[report->findings[i]->baseline]++;
+	fputs("\n  baseline ", out);
+	text_print(out, text_path(report->baseline.path, style->base_dir, 30, path, sizeof(path)),
+		   TEXT_COLUMNS);
+	fprintf(out, ": %" PRIu32 " new, %" PRIu32 " worse, %" PRIu32 " known, %" PRIu32 " gone\n",
+		n[BASELINE_NEW], n[BASELINE_WORSE], n[BASELINE_KNOWN], report->baseline.n_gone);
+	for (uint32_t i = 0; i < report->baseline.n_gone && i < TEXT_MAX_FINDINGS; i++) {
+		fputs("    gone: ", out);
+		text_print(out, report->baseline.gone[i].site, TEXT_COLUMNS - 10);
+		fputc('\n', out);
+	}
+	if (report->baseline.n_gone > TEXT_MAX_FINDINGS)
+		fprintf(out, "    and %" PRIu32 " more\n",
+			report->baseline.n_gone - TEXT_MAX_FINDINGS);
 }
 
 /* Entries of the allow list that have done their time. */
@@ -414,6 +451,7 @@ void text_report(FILE *out, const struct report *report, const struct text_style
 	text_head(out, report, style);
 	text_processes(out, report);
 	text_findings(out, report, style);
+	text_baseline(out, report, style);
 	text_gates(out, report, style);
 	text_foot(out, report, style);
 }

@@ -17,7 +17,7 @@
 
 static bool breaks(const struct gate_rule *rule, const struct finding *finding)
 {
-	if (finding->allowed_by)
+	if (!finding_counts(finding))
 		return false;
 	if (rule->subject == GATE_ANY)
 		return true;

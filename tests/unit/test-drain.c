@@ -165,6 +165,50 @@ static void test_lines(void **state)
 	assert_string_equal(report->findings[0]->fingerprint, report->findings[1]->fingerprint);
 }
 
+/* The fingerprint of one call, of which the frames are told. */
+static void fingerprint_of(const char *call, const struct fake_frame *frames, uint32_t n_frames,
+			   char fingerprint[17])
+{
+	void *state = NULL;
+	struct scene *scene;
+	struct report *report;
+
+	scene_open(&state);
+	scene = state;
+	fake_call(&scene->fake, 1, 0, 30 * FAKE_MS, call, frames, n_frames);
+	report = scene_report(scene, 1000 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	memcpy(fingerprint, report->findings[0]->fingerprint, 17);
+	scene_close(&state);
+}
+
+/* What moves keeps its fingerprint; what is something else gets another. */
+static void test_fingerprint(void **state)
+{
+	static const struct fake_frame moved[] = {{"/srv/app.py", "sleepy", 131},
+						  {"/srv/app.py", "<module>", 6}},
+				       elsewhere[] = {{"/home/ci/build/7/app.py", "sleepy", 31}},
+				       qualified[] = {{"/srv/app.py", "main.<locals>.sleepy", 31}},
+				       renamed[] = {{"/srv/app.py", "sleeps", 31}},
+				       other_module[] = {{"/srv/web.py", "sleepy", 31}};
+	char first[17], next[17];
+
+	(void)state;
+	fingerprint_of("clock_nanosleep", sleeper, ARRAY_LEN(sleeper), first);
+	fingerprint_of("clock_nanosleep", moved, 2, next);
+	assert_string_equal(next, first);
+	fingerprint_of("clock_nanosleep", elsewhere, 1, next);
+	assert_string_equal(next, first);
+	fingerprint_of("clock_nanosleep", qualified, 1, next);
+	assert_string_equal(next, first);
+	fingerprint_of("poll", sleeper, ARRAY_LEN(sleeper), next);
+	assert_string_not_equal(next, first);
+	fingerprint_of("clock_nanosleep", renamed, 1, next);
+	assert_string_not_equal(next, first);
+	fingerprint_of("clock_nanosleep", other_module, 1, next);
+	assert_string_not_equal(next, first);
+}
+
 static void test_callback(void **state)
 {
 	struct scene *scene = *state;
@@ -565,6 +609,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCENE(test_call),
 		SCENE(test_lines),
+		SCENE(test_fingerprint),
 		SCENE(test_native),
 		SCENE(test_callback),
 		SCENE(test_call_and_work),
