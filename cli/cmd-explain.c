@@ -64,6 +64,18 @@ static const char *const texts[_KIND_N] = {
 		"  right   await save(order)\n"
 		"\n"
 		"To run it beside: task = asyncio.create_task(save(order)), and keep the task.\n",
+	[KIND_RESULT_BEFORE_DONE] =
+		"The result() or exception() of a task or future was asked for before it was\n"
+		"done: that raises InvalidStateError and gives nothing.\n"
+		"\n"
+		"  wrong   async with asyncio.TaskGroup() as group:\n"
+		"              task = group.create_task(fetch())\n"
+		"              use(task.result())\n"
+		"  right   async with asyncio.TaskGroup() as group:\n"
+		"              task = group.create_task(fetch())\n"
+		"          use(task.result())\n"
+		"\n"
+		"Or await the task where its result is needed.\n",
 };
 
 static void list_kinds(bool is_detected)

@@ -24,6 +24,8 @@ static const char *const by_kind[_KIND_N] = {
 	[KIND_STUCK] = "It never came back: look for a deadlock or an endless loop at this line.",
 	[KIND_NEVER_AWAITED] =
 		"Await it, or start it with asyncio.create_task() and keep the task.",
+	[KIND_RESULT_BEFORE_DONE] =
+		"Await the task first (or leave its TaskGroup): the result is there then.",
 };
 
 /*
@@ -114,6 +116,23 @@ static void message_stuck(const struct finding *f, const char *longest, char *bu
 		snprintf(buf, n, "%s %s %s", or_unknown(f->culprit.function), how, longest);
 }
 
+/* Kinds that need no more than the name of what went wrong. */
+static void message_pitfall(const struct finding *f, char *buf, size_t n)
+{
+	static const struct {
+		const char *before, *after;
+	} words[_KIND_N] = {
+		[KIND_NEVER_AWAITED] = {"coroutine ", " was made and never awaited"},
+		[KIND_RESULT_BEFORE_DONE] = {"the result of ", " was read before it was done"},
+	};
+
+	if (words[f->kind].before)
+		snprintf(buf, n, "%s%s%s", words[f->kind].before, or_unknown(f->name),
+			 words[f->kind].after);
+	else
+		snprintf(buf, n, "%s", kind_name(f->kind));
+}
+
 /* What happened, one sentence without a full stop. Return: buf */
 const char *advice_message(const struct finding *finding, char *buf, size_t buf_bytes)
 {
@@ -135,11 +154,8 @@ const char *advice_message(const struct finding *finding, char *buf, size_t buf_
 	else if (finding->kind == KIND_LONG_TURN)
 		snprintf(buf, buf_bytes, "one turn of the loop took %s%s, no single callback did",
 			 up_to, longest);
-	else if (finding->kind == KIND_NEVER_AWAITED)
-		snprintf(buf, buf_bytes, "coroutine %s was made and never awaited",
-			 or_unknown(finding->name));
 	else
-		snprintf(buf, buf_bytes, "%s", kind_name(finding->kind));
+		message_pitfall(finding, buf, buf_bytes);
 	utf8_cut(buf);
 	return buf;
 }

@@ -23,6 +23,7 @@
 #define TYPE_NAME_OFFSET    24
 #define TYPE_DEALLOC_OFFSET 48
 #define TYPE_BASE_OFFSET    256
+#define TYPE_GET_OFFSET	    272
 
 _hidden_ struct py py;
 
@@ -47,7 +48,10 @@ _hidden_ bool py_resolve(void)
 	return is_whole;
 }
 
-/* Whether asking for the attribute runs no Python code: it is the instance's, or C's. */
+/*
+ * Whether asking for the attribute runs no Python code: it is the instance's, C's, or a value of
+ * the class that is no descriptor (tp_descr_get).
+ */
 static bool is_plain(PyObject *object, PyObject *key)
 {
 	PyObject *found = py._PyType_Lookup(py_type(object), key), *type;
@@ -56,7 +60,7 @@ static bool is_plain(PyObject *object, PyObject *key)
 		return true;
 	type = py_type(found);
 	return type == py.PyGetSetDescr_Type || type == py.PyMemberDescr_Type ||
-	       type == py.PyMethodDescr_Type;
+	       type == py.PyMethodDescr_Type || !*(void **)((char *)type + TYPE_GET_OFFSET);
 }
 
 /*

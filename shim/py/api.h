@@ -14,6 +14,8 @@ typedef int (*audit_fn)(const char *event, PyObject *args, void *user);
 typedef PyObject *(*vectorcall_fn)(PyObject *callable, PyObject *const *args, size_t n_args,
 				   PyObject *names);
 typedef PyObject *(*method_o_fn)(PyObject *self, PyObject *argument);
+typedef PyObject *(*method_class_fn)(PyObject *self, PyObject *class, PyObject *const *args,
+				     ssize_t n_args, PyObject *names);
 typedef PyObject *(*method_fast_fn)(PyObject *self, PyObject *const *args, ssize_t n_args,
 				    PyObject *names);
 
@@ -25,8 +27,10 @@ struct method_def {
 	const char *doc;
 };
 
-#define METHOD_O	  0x0008 /* METH_O */
-#define METHOD_FAST_NAMES 0x0082 /* METH_FASTCALL | METH_KEYWORDS */
+#define METHOD_PLAIN	   0x0004 /* METH_NOARGS */
+#define METHOD_O	   0x0008 /* METH_O */
+#define METHOD_FAST_NAMES  0x0082 /* METH_FASTCALL | METH_KEYWORDS */
+#define METHOD_CLASS_NAMES 0x0282 /* METH_METHOD | METH_FASTCALL | METH_KEYWORDS; 3.9 */
 
 /* Required: in every CPython 3.8-3.15. */
 #define PY_FUNCTIONS(F)                                                   \
@@ -42,6 +46,8 @@ struct method_def {
 	F(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))      \
 	F(void, Py_DecRef, (PyObject *))                                  \
 	F(long, PyLong_AsLong, (PyObject *))                              \
+	F(ssize_t, PyTuple_Size, (PyObject *))                            \
+	F(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))             \
 	F(int, PyObject_AsFileDescriptor, (PyObject *))                   \
 	F(PyThreadState *, PyThreadState_Get, (void))                     \
 	F(PyThreadState *, PyGILState_GetThisThreadState, (void))         \
@@ -66,6 +72,10 @@ struct method_def {
 
 #define PY_DATA(F)            \
 	F(_Py_NoneStruct)     \
+	F(_Py_TrueStruct)     \
+	F(PyUnicode_Type)     \
+	F(PyTuple_Type)       \
+	F(PyTraceBack_Type)   \
 	F(PyContext_Type)     \
 	F(PyCFunction_Type)   \
 	F(PyMethodDescr_Type) \

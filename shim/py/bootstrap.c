@@ -25,6 +25,7 @@
 #include "py/bootstrap.h"
 #include "py/callback.h"
 #include "py/coroutine.h"
+#include "py/result.h"
 #include "py/running.h"
 #include "watch.h"
 
@@ -59,6 +60,7 @@ static void install(void)
 		is_done = true;
 		callback_install();
 		coroutine_install(warnings);
+		result_install(asyncio);
 	}
 	py.PyErr_Restore(type, value, traceback);
 }

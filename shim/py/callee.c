@@ -14,7 +14,7 @@
 /* partial(partial(method)): enough for anything written by hand. */
 #define CALLEE_MAX_LAYERS 8
 
-static bool callee_describe(PyObject *code, struct callee *ret_callee)
+_hidden_ bool callee_of_code(PyObject *code, struct callee *ret_callee)
 {
 	struct pyframe_text text;
 
@@ -39,7 +39,7 @@ _hidden_ bool callee_of_coroutine(PyObject *coroutine, struct callee *ret_callee
 		code = py_get(coroutine, "gi_code");
 	if (!code)
 		return false;
-	is_known = callee_describe(code, ret_callee);
+	is_known = callee_of_code(code, ret_callee);
 	py.Py_DecRef(code);
 	return is_known;
 }
@@ -94,7 +94,7 @@ _hidden_ bool callee_of(PyObject *callable, struct callee *ret_callee)
 		callable = inner;
 	}
 	is_known = py_type(callable) == py.PyFunction_Type
-			   ? callee_describe(py.PyFunction_GetCode(callable), ret_callee)
+			   ? callee_of_code(py.PyFunction_GetCode(callable), ret_callee)
 			   : callee_of_task(callable, ret_callee);
 	py.Py_DecRef(callable);
 	return is_known;

@@ -8,4 +8,5 @@
 #include "py/api.h"
 
 bool callee_of(PyObject *callable, struct callee *ret_callee);
+bool callee_of_code(PyObject *code, struct callee *ret_callee);
 bool callee_of_coroutine(PyObject *coroutine, struct callee *ret_callee);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Method: the C functions behind a built-in class's methods and attributes
+ *
+ * A method of a class made in C is a descriptor, which points to an entry of a static table; the
+ * function in that entry is exchanged: identity, repr, signature and frames stay as they are. An
+ * attribute is a descriptor too, with a C function that gives it: that can be called directly, in
+ * some nanoseconds and without a look-up.
+ */
+#include <string.h>
+
+#include "base/defs.h"
+#include "py/method.h"
+
+/* CPython 3.8-3.15 Include/cpython/descrobject.h: what follows PyDescr_COMMON. */
+#define DESCRIPTOR_OWN_OFFSET 40
+
+/* CPython 3.8-3.15 Include/descrobject.h. */
+struct getset_def {
+	const char *name;
+	PyObject *(*get)(PyObject *self, void *closure);
+	int (*set)(PyObject *self, PyObject *value, void *closure);
+	const char *doc;
+	void *closure;
+};
+
+/* The class's own or inherited attribute, if it is a descriptor of that type: borrowed, or NULL. */
+static PyObject *descriptor_find(PyObject *class, const char *name, void *type)
+{
+	PyObject *key = py.PyUnicode_FromString(name), *found;
+
+	if (!key) {
+		py.PyErr_Clear();
+		return NULL;
+	}
+	found = py._PyType_Lookup(class, key);
+	py.Py_DecRef(key);
+	return found && (void *)py_type(found) == type ? found : NULL;
+}
+
+/* The table's entry behind a method; NULL when there is none. Needs the GIL. */
+_hidden_ struct method_def *method_find(PyObject *class, const char *name)
+{
+	PyObject *found = descriptor_find(class, name, py.PyMethodDescr_Type);
+	struct method_def *method;
+
+	if (!found)
+		return NULL;
+	method = *(struct method_def **)((char *)found + DESCRIPTOR_OWN_OFFSET);
+	return method && method->name && !strcmp(method->name, name) ? method : NULL;
+}
+
+/*
+ * Let a method that is called with these flags lead to function. Needs the GIL, no exception set.
+ *
+ * Return: false when the method is not as expected, and nothing was changed.
+ */
+_hidden_ bool method_replace(PyObject *class, const char *name, int flags, void *function,
+			     void **ret_before)
+{
+	struct method_def *method = method_find(class, name);
+
+	return method && method->flags == flags && py_patch_method(method, function, ret_before);
+}
+
+_hidden_ bool getter_find(PyObject *class, const char *name, struct getter *ret_getter)
+{
+	PyObject *found = descriptor_find(class, name, py.PyGetSetDescr_Type);
+	struct getset_def *def;
+
+	if (!found)
+		return false;
+	def = *(struct getset_def **)((char *)found + DESCRIPTOR_OWN_OFFSET);
+	if (!def || !def->get || !def->name || strcmp(def->name, name))
+		return false;
+	*ret_getter = (struct getter){.function = def->get, .closure = def->closure};
+	return true;
+}
+
+/* Whether the attribute is True. Needs the GIL, no exception set, and sets none. */
+_hidden_ bool getter_is_true(const struct getter *getter, PyObject *object)
+{
+	PyObject *value = getter->function(object, getter->closure);
+	bool is_true = value == py._Py_TrueStruct;
+
+	if (value)
+		py.Py_DecRef(value);
+	else
+		py.PyErr_Clear();
+	return is_true;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Method: the C functions behind a built-in class's methods and attributes */
+#pragma once
+
+#include "py/api.h"
+
+/* An attribute that C code gives: what it calls, and calls it with. */
+struct getter {
+	PyObject *(*function)(PyObject *self, void *closure);
+	void *closure;
+};
+
+struct method_def *method_find(PyObject *class, const char *name);
+bool method_replace(PyObject *class, const char *name, int flags, void *function,
+		    void **ret_before);
+bool getter_find(PyObject *class, const char *name, struct getter *ret_getter);
+bool getter_is_true(const struct getter *getter, PyObject *object);

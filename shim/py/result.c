@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Result: asked of a task or future that is not done
+ *
+ * Future.result() and Future.exception(), which Task shares, raise InvalidStateError then; so they
+ * also do for a task that itself ended with one, which is told apart by its state. `await task` and
+ * what asyncio does in C do not come through these methods. A call that succeeds costs one more
+ * function call.
+ *
+ * The pure Python classes (asyncio.futures._PyFuture) are not watched: nothing uses them where the
+ * C ones exist.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "emit.h"
+#include "fork.h"
+#include "py/method.h"
+#include "py/result.h"
+#include "py/tell.h"
+
+static method_o_fn result_before;
+static method_o_fn exception_before;	    /* until 3.11 */
+static method_class_fn exception_before_12; /* from 3.12 */
+static struct getter future_state;
+
+static bool is_pending(PyObject *future)
+{
+	PyObject *state = future_state.function(future, future_state.closure);
+	char text[16];
+	int length;
+
+	if (!state) {
+		py.PyErr_Clear();
+		return false;
+	}
+	length = pyframe_unicode(&watch.pyframe, &watch.self, (uint64_t)(uintptr_t)state, text,
+				 sizeof(text));
+	py.Py_DecRef(state);
+	return length == 7 && !memcmp(text, "PENDING", 7);
+}
+
+static void asked_too_early(PyObject *future)
+{
+	struct pitfall_facts facts = {.pitfall = PITFALL_RESULT_BEFORE_DONE};
+	uint64_t tstate_raddr = (uint64_t)(uintptr_t)py.PyThreadState_Get();
+	struct stack_buf stack;
+
+	if (!fork_watch_open() || !watch_frames_ready(tstate_raddr) || !is_pending(future))
+		return;
+	tell_task(future, &facts);
+	facts.name_str = facts.coro_str ? facts.coro_str : tell_class(py_type(future));
+	emit_own_stack(tstate_raddr, &stack);
+	facts.stack = &stack;
+	emit_pitfall(&facts);
+}
+
+/* The exception that is set stays so, whatever is done meanwhile. */
+static _cold_ void refused(PyObject *future)
+{
+	PyObject *type, *value, *traceback;
+	int saved_errno = errno;
+
+	py.PyErr_Fetch(&type, &value, &traceback);
+	if (type && !strcmp(py_class_name(type), "InvalidStateError"))
+		asked_too_early(future);
+	py.PyErr_Restore(type, value, traceback);
+	errno = saved_errno;
+}
+
+static PyObject *on_result(PyObject *self, PyObject *unused)
+{
+	PyObject *result = result_before(self, unused);
+
+	if (unlikely(!result))
+		refused(self);
+	return result;
+}
+
+static PyObject *on_exception(PyObject *self, PyObject *unused)
+{
+	PyObject *exception = exception_before(self, unused);
+
+	if (unlikely(!exception))
+		refused(self);
+	return exception;
+}
+
+static PyObject *on_exception_12(PyObject *self, PyObject *class, PyObject *const *args,
+				 ssize_t n_args, PyObject *names)
+{
+	PyObject *exception = exception_before_12(self, class, args, n_args, names);
+
+	if (unlikely(!exception))
+		refused(self);
+	return exception;
+}
+
+static bool is_shared(PyObject *future, PyObject *task, const char *name)
+{
+	struct method_def *of_future = method_find(future, name);
+	struct method_def *of_task = method_find(task, name);
+
+	return of_future && of_task && of_future->function == of_task->function;
+}
+
+static bool result_replace(PyObject *class)
+{
+	return method_replace(class, "result", METHOD_PLAIN, (void *)on_result,
+			      (void **)&result_before) &&
+	       (method_replace(class, "exception", METHOD_PLAIN, (void *)on_exception,
+			       (void **)&exception_before) ||
+		method_replace(class, "exception", METHOD_CLASS_NAMES, (void *)on_exception_12,
+			       (void **)&exception_before_12));
+}
+
+/*
+ * Both classes have tables of their own, which lead to the same functions. Needs the GIL, no
+ * exception set.
+ */
+_hidden_ void result_install(PyObject *asyncio_module)
+{
+	PyObject *future = py.PyObject_GetAttrString(asyncio_module, "Future");
+	PyObject *task = py.PyObject_GetAttrString(asyncio_module, "Task");
+
+	py.PyErr_Clear();
+	if (future && task && getter_find(future, "_state", &future_state) &&
+	    is_shared(future, task, "result") && is_shared(future, task, "exception") &&
+	    result_replace(future) && result_replace(task))
+		watch_detects(DETECTOR_TASKS);
+	else
+		watch_lost(LOSS_HOOK_REFUSED);
+	if (future)
+		py.Py_DecRef(future);
+	if (task)
+		py.Py_DecRef(task);
+}

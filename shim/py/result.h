@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Result: asked of a task or future that is not done */
+#pragma once
+
+#include "py/api.h"
+
+void result_install(PyObject *asyncio_module);
