@@ -66,8 +66,8 @@ struct step_slot {
 static struct step_slot step_slots[UNWIND_N_STEPS];
 
 /* The thread's own stack, as far down as it has been seen: every page of it was readable. */
-static __thread uint64_t own_begin __attribute__((tls_model("initial-exec")));
-static __thread uint64_t own_end __attribute__((tls_model("initial-exec")));
+static __thread uint64_t own_begin;
+static __thread uint64_t own_end;
 
 /* _dl_find_object(); NULL: not looked for, or a glibc before 2.35. Not linked, not even weakly: the
  * loader would refuse the whole library where the version is not known. */

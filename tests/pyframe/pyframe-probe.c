@@ -106,6 +106,7 @@ _export_ int probe_coroutine(const struct probe_request *request, uint64_t coro_
 _export_ int probe_describe_own(const struct probe_request *request, uint64_t *ret_ns);
 _export_ int probe_recall(const struct probe_request *request, struct memo_name *ret_names,
 			  uint32_t *ret_n_names, uint64_t *ret_ns);
+_export_ int probe_count_loops(void);
 _export_ size_t probe_sizes(size_t *ret_text_bytes, size_t *ret_name_bytes);
 
 static __thread struct pyframe_trail trail;
@@ -576,6 +577,93 @@ int probe_ask(int question_fd, int answer_fd, const struct probe_request *reques
 	}
 	return (int)n_bytes;
 }
+
+#ifdef PROBE_UNWIND
+#include "unwind.h"
+
+/* Where the function around an instruction begins; 0: not known. */
+static uint64_t probe_function(const struct unwind *u, uint64_t header_raddr, uint64_t rip)
+{
+	struct cfi_row row;
+
+	return cfi_find(&u->mem, header_raddr, rip, &row) ? 0 : row.begin;
+}
+
+/*
+ * Compilers move what is rare out of a function, into a piece that has no name where the symbols
+ * were stripped; in 3.14 of Debian nearly all of the evaluation loop is there. It is what most
+ * jumps out of the named piece lead to.
+ */
+static uint64_t probe_find_rest(const struct unwind *u, uint64_t header_raddr, uint64_t begin,
+				uint64_t n_bytes)
+{
+	uint64_t best = 0;
+	int n_best = 0;
+
+	for (uint64_t at = begin; at + 6 <= begin + n_bytes; at++) {
+		const uint8_t *code = (const uint8_t *)(uintptr_t)at;
+		int n_opcode = code[0] == 0xe9 ? 1 : code[0] == 0x0f && code[1] >> 4 == 8 ? 2 : 0;
+		uint64_t target, function;
+		int32_t distance;
+
+		if (!n_opcode)
+			continue;
+		memcpy(&distance, code + n_opcode, sizeof(distance));
+		target = at + (uint64_t)n_opcode + 4 + (uint64_t)(int64_t)distance;
+		if (target - begin < n_bytes)
+			continue;
+		function = probe_function(u, header_raddr, target);
+		/* By majority, as far as one pass can tell. */
+		if (function && function != begin && target != function) {
+			n_best += function == best ? 1 : -1;
+			if (n_best < 0) {
+				best = function;
+				n_best = 1;
+			}
+		}
+	}
+	return best;
+}
+
+/*
+ * How many native frames of the interpreter's evaluation loop the calling thread has: one for each
+ * Python frame that was entered from C. -1: not known.
+ */
+int probe_count_loops(void)
+{
+	static uint64_t loop, rest;
+	struct unwind u = {.mem = {.kind = MEM_REMOTE, .pid = getpid()}};
+	enum pyframe_end end = PYFRAME_END_DEPTH;
+	const ElfW(Sym) *symbol = NULL;
+	int n = 0;
+	Dl_info info;
+
+	unwind_init();
+	loop = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault");
+	if (!loop || !unwind_is_available() ||
+	    !dladdr1((void *)loop, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
+		return -1;
+	u.regs[CFI_RIP] = loop;
+	if (!rest && unwind_begin(&u))
+		rest = probe_find_rest(&u, u.module->header_raddr, loop, symbol->st_size);
+	unwind_capture(u.regs);
+	if (!unwind_begin(&u))
+		return -1;
+	while (unwind_step(&u, &end)) {
+		uint64_t function =
+			u.module ? probe_function(&u, u.module->header_raddr, u.regs[CFI_RIP] - 1)
+				 : 0;
+
+		n += function && (function == loop || function == rest);
+	}
+	return end == PYFRAME_END_COMPLETE ? n : -1;
+}
+#else
+int probe_count_loops(void)
+{
+	return -1;
+}
+#endif
 
 /* So that run.py notices when its structs are no longer these. */
 size_t probe_sizes(size_t *ret_text_bytes, size_t *ret_name_bytes)

@@ -182,6 +182,10 @@ class Probe:
         self.last_ns = ns.value
         return stack
 
+    def count_loops(self):
+        """Called as walk() is, so that what it counts is what that sees."""
+        return self.holding.probe_count_loops()
+
     def watch(self, library, request):
         """The same, from a thread of C."""
         stack, ns = Stack(), ctypes.c_uint64()
@@ -283,11 +287,32 @@ def compare(got, want, end=END_COMPLETE, want_end=END_COMPLETE):
     assert end == want_end, "ends %s" % END_NAMES[end]
 
 
+def entries_of(stack):
+    """For each frame, whether it was entered from C."""
+    bits = sum(word << 64 * i for i, word in enumerate(stack.entries))
+    assert bits >> stack.n_frames == 0, (bin(bits), stack.n_frames)
+    return [bits >> i & 1 for i in range(stack.n_frames)]
+
+
+def own_entries():
+    """As many frames were entered from C as there are evaluation loops on the native stack."""
+    request = probe.request()
+    stack, n_loops = probe.walk(probe.holding, request), probe.count_loops()
+    entries = entries_of(stack)
+    assert stack.end != END_COMPLETE or n_loops in (-1, sum(entries)), (n_loops, entries)
+    counted[n_loops >= 0 and stack.end == END_COMPLETE] += 1
+    return entries
+
+
+counted = [0, 0]
+
+
 def own_stack(want_end=END_COMPLETE, cut=None):
     """The stack here, from this thread by plain loads, with the GIL and without, through the
     kernel, from a thread beside it, and from another process. cut: how many frames there are room
     for."""
     ident = threading.get_ident()
+    entries = own_entries()[1:]
     for read, library, thread, how in (
         (probe.walk, probe.holding, 0, WALK), (probe.walk, probe.releasing, 0, WALK),
         (probe.walk, probe.holding, ident, STABLE),
@@ -297,6 +322,8 @@ def own_stack(want_end=END_COMPLETE, cut=None):
         # One line, so that the innermost frame stands on it for both.
         stack, want = read(library, request), expected(sys._getframe())
         compare(probe.lines(request, stack)[1:], want[:cut], stack.end, want_end)
+        got = entries_of(stack)[1:]
+        assert cut or got[1:] == entries[2:], (got, entries)
     if reader.is_allowed:
         request = probe.request(ident, pid=os.getpid(), how=SAMPLE)
         (lines, end), want = probe.ask(probe.releasing, request), expected(sys._getframe())
@@ -317,6 +344,36 @@ def check_nested():
         return inner()
 
     outer()
+
+
+def check_entries():
+    """Called by C and called by Python: the second is an entry up to 3.10 only."""
+    def leaf(*_):
+        seen.append(own_entries()[2:])
+        return 0
+
+    def called(*_):
+        return leaf()
+
+    def generated():
+        yield called()
+
+    def is_entry(*wanted):
+        got = seen.pop()[: len(wanted)]
+        assert got == [w or sys.version_info < (3, 11) for w in wanted], (got, wanted)
+
+    seen = []
+    called()
+    is_entry(0, 0)
+    assert counted[1] or probe.count_loops() < 0, counted
+    sorted([1], key=called)
+    is_entry(0, 1, 0)
+    list(map(leaf, [1]))
+    is_entry(1, 0)
+    next(generated())
+    is_entry(0, 0, 1, 0)
+    ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(called)(1)
+    is_entry(0, 1, 0)
 
 
 def check_recursion():
@@ -1799,6 +1856,7 @@ def main():
             counts["failed"] += 1
             print("FAILED %s: %s: %s" % (name, type(e).__name__, ascii(str(e))[:600]))
     reader.end()
+    print("%d of %d stacks were compared with the native one" % (counted[1], sum(counted)))
     if "--bench" in sys.argv:
         bench()
     print("%d passed, %d failed, %d skipped" % tuple(counts.values()))
