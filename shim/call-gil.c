@@ -30,9 +30,7 @@ _export_ int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex
 	if (likely(thread_loop == loop && loop->is_open)) {
 		uint64_t span = clock_ticks(watch.clock_kind) - start;
 
-		/* A call counts as one, so that the callback's end looks at these and clears them.
-		 */
-		loop->callback_calls++;
+		loop->is_noted = true;
 		loop->callback_gil_wait += span;
 		loop->turn_gil_wait += span;
 	}

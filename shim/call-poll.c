@@ -43,36 +43,43 @@ static bool span_is_nought(const struct timespec *span)
 		is_nought ? REAL(symbol) args : CALL_FD(symbol, CALL_WAITS, fd, args); \
 	})
 
-_export_ int epoll_wait(int epoll_fd, struct epoll_event *events, int n_max, int timeout_ms)
-{
-	struct loop *loop = thread_loop;
+/*
+ * One of the epoll waits. A busy loop asks without sleeping; that is the way with the fewest steps,
+ * and the others stand apart, so that it has no registers to save for them.
+ */
+#define EPOLL_WRAPPER(symbol, is_nought, parameters, args)                             \
+	static __attribute__((noinline)) int symbol##_full parameters                  \
+	{                                                                              \
+		struct loop *loop = thread_loop;                                       \
+                                                                                       \
+		if (loop_owns(loop, epoll_fd))                                         \
+			return LOOP_POLL(loop, symbol, args);                          \
+		return OTHER_POLL(symbol, epoll_fd, is_nought, args);                  \
+	}                                                                              \
+                                                                                       \
+	_export_ int symbol parameters                                                 \
+	{                                                                              \
+		struct loop *loop = thread_loop;                                       \
+                                                                                       \
+		if ((is_nought) && likely(loop_owns(loop, epoll_fd)) && real.symbol && \
+		    likely(loop_turn_pass(loop)))                                      \
+			return real.symbol args;                                       \
+		return symbol##_full args;                                             \
+	}
 
-	if (likely(loop_owns(loop, epoll_fd)))
-		return LOOP_POLL(loop, epoll_wait, (epoll_fd, events, n_max, timeout_ms));
-	return OTHER_POLL(epoll_wait, epoll_fd, !timeout_ms, (epoll_fd, events, n_max, timeout_ms));
-}
+EPOLL_WRAPPER(epoll_wait, !timeout_ms,
+	      (int epoll_fd, struct epoll_event *events, int n_max, int timeout_ms),
+	      (epoll_fd, events, n_max, timeout_ms))
 
-_export_ int epoll_pwait(int epoll_fd, struct epoll_event *events, int n_max, int timeout_ms,
-			 const sigset_t *mask)
-{
-	struct loop *loop = thread_loop;
+EPOLL_WRAPPER(epoll_pwait, !timeout_ms,
+	      (int epoll_fd, struct epoll_event *events, int n_max, int timeout_ms,
+	       const sigset_t *mask),
+	      (epoll_fd, events, n_max, timeout_ms, mask))
 
-	if (likely(loop_owns(loop, epoll_fd)))
-		return LOOP_POLL(loop, epoll_pwait, (epoll_fd, events, n_max, timeout_ms, mask));
-	return OTHER_POLL(epoll_pwait, epoll_fd, !timeout_ms,
-			  (epoll_fd, events, n_max, timeout_ms, mask));
-}
-
-_export_ int epoll_pwait2(int epoll_fd, struct epoll_event *events, int n_max,
-			  const struct timespec *timeout, const sigset_t *mask)
-{
-	struct loop *loop = thread_loop;
-
-	if (likely(loop_owns(loop, epoll_fd)))
-		return LOOP_POLL(loop, epoll_pwait2, (epoll_fd, events, n_max, timeout, mask));
-	return OTHER_POLL(epoll_pwait2, epoll_fd, span_is_nought(timeout),
-			  (epoll_fd, events, n_max, timeout, mask));
-}
+EPOLL_WRAPPER(epoll_pwait2, span_is_nought(timeout),
+	      (int epoll_fd, struct epoll_event *events, int n_max, const struct timespec *timeout,
+	       const sigset_t *mask),
+	      (epoll_fd, events, n_max, timeout, mask))
 
 /*
  * poll and ppoll: the first descriptor stands for all. It is looked at after the call has not

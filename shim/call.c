@@ -65,6 +65,7 @@ _hidden_ _cold_ void call_slow(struct loop *loop, const struct call_about *about
 		errno = saved_errno;
 		return;
 	}
+	loop->is_noted = true;
 	if (span >= watch.limits.blocking_call) {
 		emit_call(loop, about, span, error);
 		loop->callback_reported += span;

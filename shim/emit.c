@@ -282,7 +282,7 @@ _hidden_ void emit_turn(struct loop *loop, uint64_t now, uint64_t span)
 	if (!record)
 		return;
 	record->slot = loop->slot_index;
-	record->n_callbacks = loop->turn_callbacks;
+	record->n_callbacks = loop_turn_callbacks(loop);
 	record->turn_seq = slot_turn_seq(loop);
 	record->start = now - span;
 	record->span = span;

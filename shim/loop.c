@@ -11,6 +11,13 @@
  * An edge costs one clock read and stores to memory that this thread alone writes. Anything slow is
  * looked at out of line.
  *
+ * A turn whose poll does not sleep (something is ready already) ends and begins at its last edge,
+ * without a clock read of its own; the poll and the framework's bookkeeping are counted with the
+ * callback that follows. That is sound as long as they are short, and whether they are is told by
+ * the watchdog's tick: it comes more than once within any limit, so where it has not come since the
+ * poll before, nothing has been long. A watchdog that is kept from running for longer than a limit
+ * takes no samples either; such a stall is counted all the same, with the next callback.
+ *
  * A thread keeps its slot from its first loop to its end, one for each framework, so that the
  * figures of consecutive loops add up. The key's destructor gives it free when the thread ends.
  */
@@ -23,7 +30,9 @@
 
 #include "emit.h"
 #include "loop.h"
-#include "watchdog.h"
+
+/* No tick of the watchdog is this. */
+#define LOOP_NO_TICK UINT64_MAX
 
 _hidden_ __thread struct loop *thread_loop __attribute__((tls_model("initial-exec")));
 
@@ -44,6 +53,7 @@ static void loop_leave(struct loop *loop)
 	atomic_store_explicit(&loop->slot->turn_start, 0, memory_order_release);
 	atomic_store_explicit(&loop->slot->idle_since, 0, memory_order_relaxed);
 	loop->is_open = false;
+	loop->is_ready = false;
 	loop->epoll_key = 0;
 	loop->tid = 0;
 	atomic_store_explicit(&loop->slot->state, SLOT_LEFT, memory_order_release);
@@ -207,6 +217,7 @@ _hidden_ void loop_forget(void)
 
 static void callback_reset(struct loop *loop)
 {
+	loop->is_noted = false;
 	loop->callback_calls = 0;
 	loop->callback_reported = 0;
 	loop->callback_gil_wait = 0;
@@ -233,6 +244,7 @@ _hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_
 {
 	int saved_errno = errno;
 
+	loop->is_turn_noted = true;
 	if (loop->short_calls.sum >= watch.limits.slow_callback)
 		emit_short_calls(loop);
 	if (span >= watch.limits.slow_callback)
@@ -263,7 +275,7 @@ _hidden_ void loop_turn_end(struct loop *loop)
 	now = clock_ticks(watch.clock_kind);
 	span = now - loop->turn_start;
 	tail = now - loop->edge;
-	if (unlikely(loop->callback_calls || tail >= watch.limits.slow_callback)) {
+	if (unlikely(loop->is_noted || tail >= watch.limits.slow_callback)) {
 		/* What ran after the last edge, for want of a pair a callback of its own. */
 		if (tail >= watch.limits.slow_callback)
 			loop_callback_edge(loop, now);
@@ -272,6 +284,8 @@ _hidden_ void loop_turn_end(struct loop *loop)
 	if (unlikely(span >= watch.limits.long_turn))
 		turn_slow(loop, now, span);
 	loop->is_open = false;
+	loop->is_ready = false;
+	loop->callback_calls = 0;
 	loop->edge = now;
 	loop->carry = span;
 	hist_add(&loop->slot->turn, span);
@@ -283,6 +297,7 @@ _hidden_ void loop_turn_end(struct loop *loop)
 _hidden_ void loop_turn_begin(struct loop *loop)
 {
 	struct slot *slot = loop->slot;
+	uint64_t tick = atomic_load_explicit(&watchdog_tick, memory_order_relaxed);
 	uint64_t now = clock_ticks(watch.clock_kind);
 	uint64_t slept = now - loop->edge;
 
@@ -296,14 +311,19 @@ _hidden_ void loop_turn_begin(struct loop *loop)
 	}
 	loop->edge = now;
 	loop->turn_start = now;
-	loop->turn_callbacks = 0;
+	loop->lag_origin = now - loop->carry;
+	loop->turn_first =
+		(uint32_t)atomic_load_explicit(&slot->callback_seq, memory_order_relaxed);
 	loop->turn_slow = 0;
 	loop->turn_reported = 0;
 	loop->turn_gil_wait = 0;
 	loop->turn_max = 0;
+	loop->is_turn_noted = false;
+	loop->tick = tick && watch.limits.is_tick_enough ? tick : LOOP_NO_TICK;
 	loop->depth = 0;
 	loop->is_in_call = false;
 	loop->is_open = true;
+	loop->is_ready = loop->framework == FRAMEWORK_ASYNCIO;
 	atomic_store_explicit(&slot->callback_start, now, memory_order_relaxed);
 	atomic_store_explicit(&slot->turn_seq,
 			      atomic_load_explicit(&slot->turn_seq, memory_order_relaxed) + 1,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "watch.h"
+#include "watchdog.h"
 #include "wire/record.h"
 
 /* The largest of the short calls of the callback that runs now. */
@@ -27,21 +28,28 @@ struct short_calls {
  * however it was forked, and all zero means: no loop, no turn, nothing to do.
  */
 struct loop {
-	bool is_open;		/* a turn is open */
-	bool is_in_call;	/* in a hooked call, or in our own slow path */
-	int epoll_key;		/* the loop's epoll descriptor ^ LOOP_EPOLL_KEY; 0: none */
-	_Atomic uint32_t state; /* enum slot_state: who has it, as only we can say */
+	/* The first cache line is all that a turn touches here. */
+	_Alignas(64) bool is_open; /* a turn is open */
+	bool is_in_call;	   /* in a hooked call, or in our own slow path */
+	bool is_noted;		   /* what follows the last edge is to be looked at */
+	bool is_turn_noted;	   /* the counters of the turn are not all nought */
+	int epoll_key;		   /* the loop's epoll descriptor ^ LOOP_EPOLL_KEY; 0: none */
 	struct slot *slot;
-	uint32_t slot_index;
-	enum framework framework;
-	uint64_t edge; /* where the running callback began: the last edge seen */
+	bool is_ready;		 /* asyncio: a turn is open, and no callback of it runs */
+	bool has_inner;		 /* uvloop: the open pair holds pairs that have ended */
+	uint32_t turn_first;	 /* callback_seq, its lower half, when the turn began */
+	uint32_t depth;		 /* uvloop: callbacks nested in each other */
+	uint32_t callback_calls; /* hooked calls made in this callback */
+	uint64_t edge;		 /* where the running callback began: the last edge seen */
 	uint64_t turn_start;
-	uint64_t carry; /* span of the turn before, when no sleep came between */
+	uint64_t lag_origin; /* lag counts from here */
+	uint64_t tick;	     /* of the watchdog when a poll last looked at the clock */
+
 	uint64_t call_start;
-	uint32_t depth;		    /* callbacks nested in each other */
-	bool has_inner;		    /* uvloop: the open pair holds pairs that have ended */
-	uint32_t turn_callbacks;    /* ended in this turn */
-	uint32_t callback_calls;    /* hooked calls made in this callback */
+	uint64_t carry; /* span of the last turn that ended at a poll of some length */
+	enum framework framework;
+	_Atomic uint32_t state; /* enum slot_state: who has it, as only we can say */
+	uint32_t slot_index;
 	uint32_t turn_slow;	    /* callbacks reported in this turn */
 	uint64_t callback_reported; /* ticks that RECORD_CALLs tell of */
 	uint64_t turn_reported;
@@ -55,6 +63,8 @@ struct loop {
 	_Atomic uint64_t tstate_raddr; /* watchdog reads; 0: frames cannot be read */
 	struct short_calls short_calls;
 };
+
+static_assert(offsetof(struct loop, call_start) == 64, "the hot cache line");
 
 /* No descriptor is as large (Linux: fs.nr_open is at most 2^30 - 1), so no key of one is 0. */
 #define LOOP_EPOLL_KEY 0x40000000
@@ -97,9 +107,8 @@ static inline uint64_t loop_callback_edge(struct loop *loop, uint64_t now)
 	uint64_t span = now - loop->edge;
 
 	hist_add(&slot->callback, span);
-	hist_add(&slot->lag, loop->edge - loop->turn_start + loop->carry);
+	hist_add(&slot->lag, loop->edge - loop->lag_origin);
 	loop->edge = now;
-	loop->turn_callbacks++;
 	atomic_store_explicit(&slot->callback_start, now, memory_order_relaxed);
 	atomic_store_explicit(&slot->callback_seq,
 			      atomic_load_explicit(&slot->callback_seq, memory_order_relaxed) + 1,
@@ -110,6 +119,44 @@ static inline uint64_t loop_callback_edge(struct loop *loop, uint64_t now)
 /* Whether the callback that just ended deserves a second look. */
 static inline bool loop_callback_is_slow(const struct loop *loop, uint64_t span)
 {
-	return span >= watch.limits.slow_callback || loop->callback_calls ||
-	       (span > loop->turn_max && span >= watch.limits.blocking_call);
+	return span >= watch.limits.notable || loop->is_noted;
+}
+
+/* Callbacks that have ended in the turn. */
+static inline uint32_t loop_turn_callbacks(const struct loop *loop)
+{
+	return (uint32_t)atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed) -
+	       loop->turn_first;
+}
+
+/*
+ * The loop goes to its own poll and will not sleep there. When nothing can have taken long since
+ * the last edge, that is where its turn ends and the next begins: no look at the clock.
+ *
+ * Return: false when the turn has to be ended and begun in full.
+ */
+static inline bool loop_turn_pass(struct loop *loop)
+{
+	struct slot *slot = loop->slot;
+	uint64_t edge = loop->edge, span = edge - loop->turn_start;
+
+	/* A turn of no callback is ended in full, or it might never end. */
+	if (unlikely(loop->tick != atomic_load_explicit(&watchdog_tick, memory_order_relaxed) ||
+		     !loop->is_open || loop->is_noted || loop->is_turn_noted ||
+		     span - 1 >= watch.limits.long_turn - 1))
+		return false;
+	hist_add(&slot->turn, span);
+	loop->lag_origin = loop->turn_start;
+	loop->turn_start = edge;
+	loop->turn_first =
+		(uint32_t)atomic_load_explicit(&slot->callback_seq, memory_order_relaxed);
+	loop->depth = 0;
+	loop->callback_calls = 0;
+	/* Not open in between, so that the watchdog never sees the one's start with the other. */
+	atomic_store_explicit(&slot->turn_start, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->turn_seq,
+			      atomic_load_explicit(&slot->turn_seq, memory_order_relaxed) + 1,
+			      memory_order_release);
+	atomic_store_explicit(&slot->turn_start, edge, memory_order_release);
+	return true;
 }

@@ -18,9 +18,6 @@
 #include "scheduling.h"
 #include "wire/ring.h"
 
-/* 40 looks a second: a stall is seen at its limit all the same, since limits are above two ticks.
- */
-#define TICK_NS	       (25 * NSEC_PER_MSEC)
 #define SAMPLE_STEP_NS (20 * NSEC_PER_MSEC)
 /* From here on samples come at twice the distance each, up to the largest step. */
 #define SAMPLE_SLOWER_AFTER_NS (1 * NSEC_PER_SEC)
@@ -236,7 +233,7 @@ _hidden_ bool sample_loops(uint64_t now, uint64_t *ret_next)
 {
 	bool is_busy = false;
 
-	*ret_next = now + ticks_of(TICK_NS);
+	*ret_next = now + ticks_of(SAMPLE_TICK_NS);
 	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
 		struct loop *loop = loop_at(i);
 		struct slot *slot = region_slot(&watch.region, i);

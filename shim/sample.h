@@ -5,6 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * 40 looks a second while a loop is busy. A stall is seen at its limit all the same, since limits
+ * are above two ticks.
+ */
+#define SAMPLE_TICK_NS (25 * NSEC_PER_MSEC)
+
 bool sample_loops(uint64_t now, uint64_t *ret_next);
 bool sample_any_open(void);
 void sample_forget(void);

@@ -21,6 +21,7 @@
 #include "config.h"
 #include "intern.h"
 #include "native.h"
+#include "sample.h"
 #include "watch.h"
 #include "wire/arena.h"
 
@@ -82,6 +83,10 @@ static void watch_set_limits(void)
 		.call_floor =
 			clock_span_ticks(scale, MIN(CALL_FLOOR_NS, options->blocking_call_ns)),
 		.sleepless = clock_span_ticks(scale, SLEEPLESS_NS),
+		.notable = clock_span_ticks(
+			scale, MIN(options->slow_callback_ns, options->blocking_call_ns)),
+		.is_tick_enough =
+			MIN(options->slow_callback_ns, options->long_turn_ns) >= 2 * SAMPLE_TICK_NS,
 	};
 }
 

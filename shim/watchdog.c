@@ -24,6 +24,7 @@
 
 #include "config.h"
 #include "fork.h"
+#include "loop.h"
 #include "sample.h"
 #include "scheduling.h"
 #include "uplink.h"
@@ -40,7 +41,11 @@
 /* The deepest frame is a sample's pyframe_stack, record frames and text: under 16 KiB. */
 #define STACK_BYTES (256u << 10)
 
+/* On a cache line that nothing else is written to. */
+_hidden_ _Alignas(64) _Atomic uint64_t watchdog_tick;
 _hidden_ _Atomic int watchdog_state = WATCHDOG_ABSENT;
+
+static _Alignas(64) uint64_t n_ticks; /* goes on where it was when the watchdog looks again */
 
 static _Atomic uint32_t stop_word; /* futex: changes when the watchdog is to stop */
 static _Atomic bool is_stopping;
@@ -95,6 +100,7 @@ static void watchdog_park(void)
 
 	scheduling_plan(0);
 	atomic_store_explicit(park, 1, memory_order_relaxed);
+	atomic_store_explicit(&watchdog_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_PARKED, memory_order_seq_cst);
 	if (!atomic_load_explicit(&is_stopping, memory_order_seq_cst))
 		futex(park, FUTEX_WAIT, 1, &grace);
@@ -121,8 +127,10 @@ static void refine_once(uint64_t now)
 
 static void watchdog_round(unsigned int *n_quiet)
 {
-	uint64_t now = now_ticks(), next;
+	uint64_t now, next;
 
+	atomic_store_explicit(&watchdog_tick, ++n_ticks, memory_order_relaxed);
+	now = now_ticks();
 	scheduling_note(now);
 	refine_once(now);
 	*n_quiet = sample_loops(now, &next) ? 0 : *n_quiet + 1;
@@ -164,6 +172,7 @@ static void *watchdog_main(void *unused)
 	scheduling_plan(0);
 	say_last_words();
 	uplink_leave();
+	atomic_store_explicit(&watchdog_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_release);
 	return NULL;
 }
@@ -309,5 +318,6 @@ _hidden_ void watchdog_forget(void)
 	has_thread = false;
 	atomic_store_explicit(&is_finishing, false, memory_order_relaxed);
 	atomic_store_explicit(&last_words, LAST_WORDS_NONE, memory_order_relaxed);
+	atomic_store_explicit(&watchdog_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_relaxed);
 }

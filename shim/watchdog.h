@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "loop.h"
+#include "base/defs.h"
 
 enum watchdog_state {
 	WATCHDOG_AWAKE = 0,
@@ -15,6 +15,8 @@ enum watchdog_state {
 };
 
 extern _Atomic int watchdog_state;
+/* Counts the watchdog's looks from 1; 0: it is not looking. Read by every turn. */
+extern _Atomic uint64_t watchdog_tick;
 
 void watchdog_call(void);
 void watchdog_start(void);

@@ -32,12 +32,15 @@ static _cold_ void callback_slow(struct loop *loop, uint64_t span, PyObject *cal
 	loop_callback_slow(loop, loop->edge, span, is_known ? &callee : NULL);
 }
 
-static inline void callback_ended(struct loop *loop, PyObject *callable)
+static inline __attribute__((always_inline)) void callback_ended(struct loop *loop,
+								 PyObject *callable)
 {
 	uint64_t span = loop_callback_edge(loop, clock_ticks(watch.clock_kind));
 
 	if (unlikely(loop_callback_is_slow(loop, span)))
 		callback_slow(loop, span, callable);
+	else
+		loop->callback_calls = 0;
 }
 
 static PyObject *on_context_run(PyObject *self, PyObject *const *args, ssize_t n_args,
@@ -46,15 +49,14 @@ static PyObject *on_context_run(PyObject *self, PyObject *const *args, ssize_t n
 	struct loop *loop = thread_loop;
 	PyObject *result;
 
-	if (unlikely(!loop) || !loop->is_open || loop->depth ||
-	    loop->framework != FRAMEWORK_ASYNCIO)
+	if (unlikely(!loop) || !loop->is_ready)
 		return context_run(self, args, n_args, names);
-	loop->depth = 1;
+	loop->is_ready = false;
 	result = context_run(self, args, n_args, names);
 	/* The callback may have stopped the loop, or run another turn of it. */
 	if (likely(thread_loop == loop && loop->is_open))
 		callback_ended(loop, n_args > 0 ? args[0] : NULL);
-	loop->depth = 0;
+	loop->is_ready = loop->is_open;
 	return result;
 }
 
@@ -81,33 +83,34 @@ _hidden_ void callback_install(void)
 	py.Py_DecRef(run);
 }
 
+/*
+ * Both do our part first and leave by the real one, so that neither needs a frame. It can fail only
+ * for a context that is in use already, and then uvloop's own call is lost; the count of depth is
+ * right again with the next turn.
+ */
 static int on_context_enter(PyObject *context)
 {
 	struct loop *loop = thread_loop;
-	int r = py.PyContext_Enter(context);
 
-	if (likely(loop) && loop->is_open && !r)
+	if (likely(loop))
 		loop->depth++;
-	return r;
+	return py.PyContext_Enter(context);
 }
 
 static int on_context_exit(PyObject *context)
 {
 	struct loop *loop = thread_loop;
-	int r = py.PyContext_Exit(context);
 
 	if (unlikely(!loop) || !loop->is_open || !loop->depth)
-		return r;
+		return py.PyContext_Exit(context);
 	loop->depth--;
-	if (loop->depth) {
-		loop->has_inner = true;
-		callback_ended(loop, NULL);
-	} else if (loop->has_inner) {
+	if (!loop->depth && loop->has_inner) {
 		loop->has_inner = false;
 	} else {
+		loop->has_inner = loop->depth;
 		callback_ended(loop, NULL);
 	}
-	return r;
+	return py.PyContext_Exit(context);
 }
 
 /*

@@ -25,6 +25,7 @@ LIBRARY = os.path.join(paths.BUILD, "tests", "bench", "libbench-calls.so")
 MODES = {
     "unwatched": (None, "plain"),
     "control": (None, "plain"),
+    "thread": (None, "thread"),
     "preloaded": ((), "plain"),
     "strict": (("--strict",), "plain"),
     "native": (("--native",), "plain"),

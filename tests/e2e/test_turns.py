@@ -47,6 +47,12 @@ def fifteen_short_callbacks_are_one_long_turn(cell):
     assert 300e6 <= found["max_ns"] < 900e6, found["max_ns"]
 
 
+@test
+def what_runs_between_two_turns_is_counted_and_named():
+    path = paths.program("between_turns.py")
+    watch.both([*pythons.debian().argv, path]).report.assert_counts(path)
+
+
 @test(each=cells, label=cell_label)
 def one_long_callback_is_one_slow_callback(cell):
     python, loop = cell
