@@ -54,12 +54,12 @@
 	.header_bytes = 16, .type_name = 24
 
 /* 3.8 to 3.10: frames are PyFrameObjects. */
-#define LAYOUT_FRAME_OBJECTS                                                                   \
-	.runtime_interpreters_head = 32, .interp_next = 0, .interp_threads_head = 8,           \
-	.thread_frame = 24, .thread_id = 176, .frame_previous = 24, .frame_executable = 32,    \
-	.code_firstlineno = 40, .code_filename = 104, .code_name = 112, .code_linetable = 120, \
-	.unicode_ascii_bytes = 48, .unicode_compact_bytes = 72, .code_string = 48,             \
-	.await_opcodes = {OPCODE_YIELD_FROM, OPCODE_YIELD_FROM}
+#define LAYOUT_FRAME_OBJECTS                                                                \
+	.runtime_interpreters_head = 32, .interp_next = 0, .interp_threads_head = 8,        \
+	.thread_frame = 24, .thread_id = 176, .frame_previous = 24, .frame_executable = 32, \
+	.code_flags = 36, .code_firstlineno = 40, .code_filename = 104, .code_name = 112,   \
+	.code_linetable = 120, .unicode_ascii_bytes = 48, .unicode_compact_bytes = 72,      \
+	.code_string = 48, .await_opcodes = {OPCODE_YIELD_FROM, OPCODE_YIELD_FROM}
 
 /* 3.11, 3.12: enum _framestate of Include/internal/pycore_frame.h. */
 #define LAYOUT_AWAIT_3_11                                                                          \
@@ -135,6 +135,7 @@ static const struct pyframe_layout layout_tables[] = {
 		.frame_owner = 69,
 		.owner_first_shim = 3,
 		.owner_last = 2,
+		.code_flags = 48,
 		.code_firstlineno = 72,
 		.code_filename = 112,
 		.code_name = 120,
@@ -167,6 +168,7 @@ static const struct pyframe_layout layout_tables[] = {
 		.frame_owner = 70,
 		.owner_first_shim = 3,
 		.owner_last = 3,
+		.code_flags = 48,
 		.code_firstlineno = 68,
 		.code_filename = 112,
 		.code_name = 120,
@@ -350,6 +352,8 @@ static int layout_apply_rest(const struct layout_offsets *offsets, struct pyfram
 	layout->owner_last = layout->minor == 14 ? 4 : 3;
 	layout->header_bytes = layout->is_free_threaded ? 32 : 16;
 	layout->interp_bytes = layout_word(offsets, LAYOUT_AT_INTERP_BYTES);
+	/* Behind the count of instructions and three objects; Include/cpython/code.h. */
+	layout->code_flags = layout->header_bytes + 32;
 	if (layout->minor == 13) {
 		/* PyGenObject and _PyInterpreterFrame of 3.13. */
 		layout->gen_name = layout->header_bytes + 8;

@@ -73,6 +73,7 @@ struct pyframe_layout {
 	uint32_t code_qualname;
 	uint32_t code_linetable;
 	uint32_t code_firstlineno;
+	uint32_t code_flags;
 	uint32_t code_bytecode; /* co_code_adaptive */
 	uint32_t code_tlbc;	/* free-threaded 3.14 on */
 

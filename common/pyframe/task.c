@@ -10,14 +10,16 @@
  * description, which makes a chance match out of the question, and all are checked.
  *
  * The accelerator's type is told by its name and the size of its instances; a subclass is followed
- * to it. The task a thread runs is read from the thread from 3.14 on. Before, it is in a dict that
- * other threads may rebuild at any moment: there the task comes from who calls its step.
+ * to it. The task a thread runs is read from the thread from 3.14 on. Before, it is in a dict from
+ * loop to task that other threads may rebuild at any moment (dict.c): what is found there must be a
+ * task, and one of that loop.
  *
  * A set is read as its table, entry by entry; what is no task in there is a hole or a dummy.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "pyframe/dict.h"
 #include "pyframe/object.h"
 #include "pyframe/task.h"
 
@@ -214,6 +216,15 @@ static int task_put_number(uint64_t number, char *buf, size_t size_bytes)
 	return (int)len;
 }
 
+/* Another thread may have given it another name meanwhile, and freed the one that was read. */
+static bool task_has_name(const struct task_layout *t, const struct mem *mem, uint64_t task_raddr,
+			  uint64_t name_raddr)
+{
+	uint64_t now_raddr;
+
+	return mem_read(mem, task_raddr + t->name, &now_raddr, 8) == 0 && now_raddr == name_raddr;
+}
+
 /**
  * task_name() - What a task is called
  *
@@ -241,11 +252,16 @@ int task_name(const struct pyframe *p, const struct task_layout *t, const struct
 	if (r < 0)
 		return r;
 	if (type.flags & OBJECT_IS_STR)
-		return pyframe_unicode(p, mem, name_raddr, buf, size_bytes);
-	if (!(type.flags & OBJECT_IS_INT))
-		return -EINVAL;
-	r = object_read_int(p, mem, name_raddr, &number);
-	return r < 0 ? r : task_put_number(number, buf, size_bytes);
+		r = pyframe_unicode(p, mem, name_raddr, buf, size_bytes);
+	else if (type.flags & OBJECT_IS_INT)
+		r = object_read_int(p, mem, name_raddr, &number);
+	else
+		r = -EINVAL;
+	if (r < 0)
+		return r;
+	if (!task_has_name(t, mem, task_raddr, name_raddr))
+		return -EAGAIN;
+	return type.flags & OBJECT_IS_STR ? r : task_put_number(number, buf, size_bytes);
 }
 
 int task_of_callable(const struct pyframe *p, const struct task_layout *t, const struct mem *mem,
@@ -289,6 +305,30 @@ int task_of_thread(const struct pyframe *p, const struct task_layout *t, const s
 	if (r == 0)
 		*ret_task_raddr = task_raddr;
 	return r;
+}
+
+int task_of_loop(const struct pyframe *p, const struct task_layout *t, const struct mem *mem,
+		 uint64_t tasks_raddr, uint64_t loop_raddr, uint64_t *ret_task_raddr)
+{
+	uint64_t task_raddr, of_loop_raddr;
+	int r;
+
+	r = dict_find(p, mem, tasks_raddr, loop_raddr, &task_raddr);
+	if (r < 0 || !task_raddr) {
+		if (r == 0)
+			*ret_task_raddr = 0;
+		return r;
+	}
+	r = task_check(p, t, mem, task_raddr);
+	/* A future begins with its loop: FutureObj_HEAD. */
+	if (r == 0)
+		r = mem_read(mem, task_raddr + p->layout.header_bytes, &of_loop_raddr, 8);
+	if (r < 0)
+		return r;
+	if (of_loop_raddr != loop_raddr)
+		return -EINVAL;
+	*ret_task_raddr = task_raddr;
+	return 0;
 }
 
 static int task_read_set(const struct pyframe *p, const struct task_layout *t,

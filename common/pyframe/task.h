@@ -74,9 +74,27 @@ int task_of_callable(const struct pyframe *p, const struct task_layout *t, const
 int task_of_thread(const struct pyframe *p, const struct task_layout *t, const struct mem *mem,
 		   uint64_t tstate_raddr, uint64_t *ret_task_raddr);
 
+/* The task a loop runs: up to 3.13, from the dict asyncio keeps of them (_asyncio._current_tasks,
+ * from loop to task). 0: none. -ENOSYS from 3.14 on; -EINVAL when it is none of the accelerator or
+ * of another loop. */
+int task_of_loop(const struct pyframe *p, const struct task_layout *t, const struct mem *mem,
+		 uint64_t tasks_raddr, uint64_t loop_raddr, uint64_t *ret_task_raddr);
+
 /* The tasks that wait for this one: 3.14 on; -ENOSYS before. Return: how many, at most max. */
 int task_awaiters(const struct pyframe *p, const struct task_layout *t, const struct mem *mem,
 		  uint64_t task_raddr, uint64_t *task_raddrs, uint32_t max);
+
+/* Where a coroutine that runs is in the stack of its thread: places of frames in there. */
+struct task_place {
+	uint32_t outer; /* the coroutine itself */
+	uint32_t inner; /* the last one of the chain of awaits, not above outer */
+};
+
+/* stack is one taken of the thread just before. -ESRCH: the coroutine is not in it. With MEM_SELF
+ * the thread must be the calling one. */
+int task_find_place(const struct pyframe *p, const struct mem *mem, uint64_t tstate_raddr,
+		    uint64_t coro_raddr, const struct pyframe_stack *stack,
+		    struct task_place *ret_place);
 
 /* From a coroutine down to the innermost await. What was read before an end is kept. */
 void task_follow(const struct pyframe *p, const struct mem *mem, uint64_t coro_raddr,

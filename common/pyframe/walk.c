@@ -370,6 +370,8 @@ static void walk_chain(struct walk *w, uint64_t frame_raddr)
 			mark_raddr = frame_raddr;
 			next_mark *= 2;
 		}
+		if (unlikely(frame_raddr == w->sought_raddr))
+			w->sought_at = w->stack->n_frames;
 		if (!walk_is_shim(l, &frame) && !walk_take_frame(w, &frame))
 			return;
 		if (walk_is_shim(l, &frame) || l->calling_states || frame.is_entry)
@@ -454,6 +456,8 @@ void walk_init(struct walk *w, const struct pyframe *p, const struct mem *mem,
 	w->mem = mem;
 	w->trail = trail;
 	w->stack = stack;
+	w->sought_raddr = 0;
+	w->sought_at = UINT32_MAX;
 }
 
 /**

@@ -21,6 +21,8 @@ struct walk {
 	const struct mem *mem;
 	struct pyframe_trail *trail; /* or NULL */
 	struct pyframe_stack *stack;
+	uint64_t sought_raddr; /* a frame to be told apart; 0: none */
+	uint32_t sought_at;    /* its place in the stack, when it was met */
 	bool is_rooted;	       /* the outermost frame is of the kind that stands there */
 	uint64_t window_raddr; /* the window's own bytes are filled by a remote read only */
 	uint64_t window_bytes;

@@ -4,6 +4,7 @@
 
 #include "fuzz.h"
 #include "pyframe-image.h"
+#include "pyframe/dict.h"
 #include "pyframe/task.h"
 
 static struct task_chain chain;
@@ -14,6 +15,17 @@ static void check_chain(const struct pyframe *p, uint64_t coro_raddr)
 	image_check(chain.n_links <= TASK_MAX_CHAIN && chain.end <= TASK_END_INVALID);
 	for (uint32_t i = 0; i < chain.n_links; i++)
 		image_check(chain.links[i].addr.code_raddr != 0);
+}
+
+static void check_place(const struct pyframe *p, const struct image_head *head)
+{
+	static struct pyframe_stack stack;
+	struct task_place place;
+
+	if (pyframe_walk(p, &image_mem, head->tstate_raddr, &stack) ||
+	    task_find_place(p, &image_mem, head->tstate_raddr, head->coro_raddr, &stack, &place))
+		return;
+	image_check(place.inner <= place.outer && place.outer < stack.n_frames);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
@@ -28,6 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
 	if (!image_open(bytes, n_bytes, &head) || image_pyframe(&head, &p))
 		return 0;
 	check_chain(&p, head.coro_raddr);
+	check_place(&p, &head);
+	dict_find(&p, &image_mem, head.task_raddr, head.coro_raddr, &raddr);
 	if (task_init(&p, &image_mem, IMAGE_RADDR, n_bytes, &t))
 		return 0;
 	if (task_coroutine(&p, &t, &image_mem, head.task_raddr, &raddr) == 0)
@@ -39,5 +53,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
 	image_check(r <= TASK_MAX_AWAITERS);
 	task_of_callable(&p, &t, &image_mem, head.callable_raddr, &raddr);
 	task_of_thread(&p, &t, &image_mem, head.tstate_raddr, &raddr);
+	task_of_loop(&p, &t, &image_mem, head.callable_raddr, head.coro_raddr, &raddr);
 	return 0;
 }
