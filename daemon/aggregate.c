@@ -226,6 +226,21 @@ static void call_merge(struct call *call, const struct call *more)
 	call->n_calls = MAX(call->n_calls, more->n_calls);
 }
 
+/* Without room it is left out, as a stack is. */
+static void finding_add_task(struct finding *finding, const struct task *task, nsec_t span_ns)
+{
+	struct task *copy;
+
+	if (!task || (finding->task && finding->task->span_ns >= span_ns))
+		return;
+	copy = task_copy(task);
+	if (!copy)
+		return;
+	copy->span_ns = span_ns;
+	free(finding->task);
+	finding->task = copy;
+}
+
 static void finding_add(struct finding *finding, const struct incident *incident)
 {
 	nsec_t span_ns = incident->judgement->span_ns;
@@ -241,6 +256,7 @@ static void finding_add(struct finding *finding, const struct incident *incident
 	finding->n = MAX(finding->n, incident->n);
 	if (!finding->origin && incident->origin)
 		finding->origin = stack_copy(incident->origin);
+	finding_add_task(finding, incident->task, span_ns);
 	for (uint32_t i = 0; i < incident->n_stacks; i++)
 		finding_add_stack(finding, incident->stacks[i]);
 }
@@ -311,6 +327,7 @@ static int entry_copy(struct entry *entry, struct finding **ret_finding)
 	copy->p99_ns = spans_percentile(&entry->spans, 99);
 	copy->n_stacks = 0;
 	copy->origin = NULL;
+	copy->task = entry->finding->task ? task_copy(entry->finding->task) : NULL;
 	for (uint32_t i = 0; i < entry->finding->n_stacks; i++) {
 		copy->stacks[copy->n_stacks] = stack_copy(entry->finding->stacks[i]);
 		if (!copy->stacks[copy->n_stacks]) {

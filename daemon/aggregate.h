@@ -20,6 +20,7 @@ struct incident {
 	uint32_t n;		    /* task-flood: how many tasks; else 0 or 1 */
 	const struct stack *origin; /* where it was made; NULL: not known */
 	struct call call;
+	const struct task *task;
 	struct stack *const *stacks;
 	uint32_t n_stacks;
 };

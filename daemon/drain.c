@@ -18,6 +18,7 @@
 #include "exempt.h"
 #include "pitfall.h"
 #include "stuck.h"
+#include "task.h"
 #include "wire/check.h"
 #include "wire/ring.h"
 
@@ -88,6 +89,7 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 	bool is_gil_known = call->head.flags & RECORD_FLAG_GIL_KNOWN;
 	struct judgement judgement;
 	struct stack *stack;
+	struct task *task;
 	struct site site;
 
 	stall_forget_call(&watch->stalls, call);
@@ -101,6 +103,7 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 	}
 	native_join(drain->symbols, watch, call, &stack);
 	site_of_stack(stack, &site);
+	task = task_of_callback(watch, call->slot, call->turn_seq, call->callback_seq);
 	drain_count(drain, watch,
 		    &(struct incident){
 			    .judgement = &judgement,
@@ -112,10 +115,12 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 				     .gil_held = !is_gil_known				   ? -1
 						 : call->head.flags & RECORD_FLAG_GIL_HELD ? 1
 											   : 0},
+			    .task = task,
 			    .stacks = &stack,
 			    .n_stacks = stack != NULL,
 		    },
 		    facts.start_ns);
+	free(task);
 	free(stack);
 }
 
@@ -136,6 +141,7 @@ static void drain_sampled(struct drain *drain, struct watch *watch, const struct
 	const struct record_sample *samples[STALL_MAX_SAMPLES];
 	struct stack *stacks[STALL_MAX_SAMPLES];
 	uint32_t n_samples = stall_find(&watch->stalls, query, samples), n = 0;
+	struct task *task = NULL;
 	struct site site;
 
 	for (uint32_t i = 0; i < n_samples; i++) {
@@ -152,15 +158,19 @@ static void drain_sampled(struct drain *drain, struct watch *watch, const struct
 
 		watch_frame(watch, &raw, &site.culprit);
 	}
+	if (query->is_one_callback)
+		task = task_of_callback(watch, query->slot, query->turn_seq, query->callback_seq);
 	drain_count(drain, watch,
 		    &(struct incident){
 			    .judgement = judgement,
 			    .site = &site,
 			    .call = {.fd = -1, .gil_held = -1},
+			    .task = task,
 			    .stacks = stacks,
 			    .n_stacks = n,
 		    },
 		    point_ns(watch, query->from));
+	free(task);
 	while (n)
 		free(stacks[--n]);
 }
@@ -339,6 +349,8 @@ static uint32_t record_slot(const struct record *record)
 		return ((const struct record_sample *)record)->slot;
 	case RECORD_NATIVE:
 		return ((const struct record_native *)record)->slot;
+	case RECORD_TASK:
+		return ((const struct record_task *)record)->slot;
 	default:
 		return 0;
 	}
@@ -370,6 +382,10 @@ void drain_record(struct drain *drain, struct watch *watch, const struct record 
 		break;
 	case RECORD_NATIVE:
 		native_keep(&watch->natives, (const struct record_native *)record);
+		break;
+	case RECORD_TASK:
+		if (stall_add_task(&watch->stalls, (const struct record_task *)record))
+			watch->lost.n[LOST_SAMPLES]++;
 		break;
 	default:
 		break;

@@ -5,7 +5,8 @@
  * The watchdog's samples arrive before the record that ends the stall and have to wait for it:
  * only then is it known whether there was one at all. They are kept as they came, and their names
  * are looked up when they are used. A sample is forgotten when its turn is over; beyond
- * STALL_MAX_SAMPLES the oldest goes and is counted.
+ * STALL_MAX_SAMPLES the oldest goes and is counted. Of the tasks the last of each slot is kept: a
+ * thread runs one at a time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@ void stall_deinit(struct stall_table *table)
 {
 	for (uint32_t i = 0; i < table->n_samples; i++)
 		free(table->samples[i]);
+	for (uint32_t i = 0; i < REGION_N_SLOTS; i++)
+		free(table->tasks[i]);
 	memset(table, 0, sizeof(*table));
 }
 
@@ -88,6 +91,29 @@ const struct record_sample *stall_last(const struct stall_table *table, uint32_t
 			return sample;
 	}
 	return NULL;
+}
+
+/* Keep a copy of a checked record in the place of the last one. Return: 0 or -ENOMEM. */
+int stall_add_task(struct stall_table *table, const struct record_task *task)
+{
+	struct record_task *copy = malloc(task->head.size);
+
+	free(table->tasks[task->slot]);
+	table->tasks[task->slot] = copy;
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, task, task->head.size);
+	return 0;
+}
+
+/* The task that a callback is a step of; NULL when none was told. */
+const struct record_task *stall_task(const struct stall_table *table, uint32_t slot,
+				     uint64_t turn_seq, uint64_t callback_seq)
+{
+	const struct record_task *task = table->tasks[slot];
+
+	return task && task->turn_seq == turn_seq && task->callback_seq == callback_seq ? task
+											: NULL;
 }
 
 /* A call has been reported with its own stack: samples of it must not count for its callback. */

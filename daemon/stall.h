@@ -30,6 +30,7 @@ struct stall_table {
 	uint32_t n_samples;
 	uint64_t n_dropped;
 	struct stall stalls[REGION_N_SLOTS];
+	struct record_task *tasks[REGION_N_SLOTS]; /* the last one told of, with its frames */
 };
 
 /* Which samples: those of a slot's turn, of one callback or of all, taken between two ticks. */
@@ -47,5 +48,8 @@ uint32_t stall_find(const struct stall_table *table, const struct stall_query *q
 		    const struct record_sample *ret_samples[STALL_MAX_SAMPLES]);
 const struct record_sample *stall_last(const struct stall_table *table, uint32_t slot,
 				       uint64_t turn_seq);
+int stall_add_task(struct stall_table *table, const struct record_task *task);
+const struct record_task *stall_task(const struct stall_table *table, uint32_t slot,
+				     uint64_t turn_seq, uint64_t callback_seq);
 void stall_forget_call(struct stall_table *table, const struct record_call *call);
 void stall_forget_before(struct stall_table *table, uint32_t slot, uint64_t turn_seq);

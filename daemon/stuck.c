@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "stuck.h"
+#include "task.h"
 
 /* As in drain.c: sums of what a stranger claims stay far from overflow. */
 #define STUCK_MAX_SPAN_NS (UINT64_C(365) * 86400 * NSEC_PER_SEC)
@@ -17,6 +18,7 @@
 void stuck_deinit(struct stuck *stuck)
 {
 	free(stuck->stack);
+	free(stuck->task);
 }
 
 static const char *stuck_call(const struct watch *watch, const struct slot *slot,
@@ -52,6 +54,8 @@ bool stuck_find(const struct watch *watch, uint32_t kinds, uint32_t index, nsec_
 		return false;
 	ret_stuck->start_ns = start_ns;
 	ret_stuck->stack = last ? watch_stack(watch, &last->head) : NULL;
+	ret_stuck->task =
+		last ? task_of_callback(watch, index, turn_seq, last->callback_seq) : NULL;
 	site_of_stack(ret_stuck->stack, &ret_stuck->site);
 	ret_stuck->incident = (struct incident){
 		.judgement = &ret_stuck->judgement,
@@ -59,6 +63,7 @@ bool stuck_find(const struct watch *watch, uint32_t kinds, uint32_t index, nsec_
 		.seen_at = watch_realtime(watch, start_ns),
 		.pid = watch->pid,
 		.call = {.name = stuck_call(watch, slot, last), .fd = -1, .gil_held = -1},
+		.task = ret_stuck->task,
 		.stacks = &ret_stuck->stack,
 		.n_stacks = ret_stuck->stack != NULL,
 	};

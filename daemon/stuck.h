@@ -11,7 +11,8 @@ struct stuck {
 	struct judgement judgement;
 	struct site site;
 	struct stack *stack;
-	struct incident incident; /* points to the three above */
+	struct task *task;
+	struct incident incident; /* points to the four above */
 	nsec_t start_ns;
 };
 

@@ -2,7 +2,7 @@
 /*
  * One finding as JSON
  *
- * Fields of kinds that this version does not detect (task, test, victims) are
+ * Fields of kinds that this version does not detect (test, victims) are
  * there with null, so that a reader written for them need not ask first.
  */
 #include "advice.h"
@@ -68,6 +68,39 @@ static json_t *json_stacks(const struct finding *finding)
 	return stacks;
 }
 
+static json_t *json_awaiters(const struct task *task)
+{
+	json_t *awaiters = json_array();
+
+	for (uint32_t i = 0; i < task->n_awaiters; i++) {
+		const struct awaiter *awaiter = &task->awaiters[i];
+
+		json_array_append_new(awaiters,
+				      json_pack("{s:s?, s:s?, s:s?, s:o}", "name", awaiter->name,
+						"coro", awaiter->coro, "file", awaiter->file,
+						"line", json_line(awaiter->line)));
+	}
+	return awaiters;
+}
+
+static json_t *json_task(const struct task *task)
+{
+	json_t *chain;
+
+	if (!task)
+		return json_null();
+	chain = json_array();
+	for (uint32_t i = 0; i < task->n_chain; i++) {
+		const struct frame *frame = &task->chain[i];
+
+		json_array_append_new(chain, json_pack("{s:s?, s:o, s:s?}", "file", frame->file,
+						       "line", json_line(frame->line), "function",
+						       frame->function));
+	}
+	return json_pack("{s:s?, s:s?, s:o, s:o}", "name", task->name, "coro", task->coro,
+			 "await_chain", chain, "awaited_by", json_awaiters(task));
+}
+
 static json_t *json_call(const struct finding *finding)
 {
 	const struct call *call = &finding->call;
@@ -130,7 +163,7 @@ json_t *json_finding(const struct finding *finding)
 	json_object_set_new(json, "call", json_call(finding));
 	json_object_set_new(json, "cause", json_cause(finding));
 	json_object_set_new(json, "victims", json_null());
-	json_object_set_new(json, "task", json_null());
+	json_object_set_new(json, "task", json_task(finding->task));
 	json_object_set_new(json, "test", json_null());
 	json_object_set_new(json, "origin", json_frames(finding->origin));
 	json_object_set_new(json, "stacks", json_stacks(finding));

@@ -207,6 +207,42 @@ static int load_stack(struct load *load, json_t *json, struct finding *finding)
 	return 0;
 }
 
+static void load_awaiters(struct load *load, json_t *json, struct task *task)
+{
+	size_t i;
+	json_t *value;
+
+	json_array_foreach(json, i, value) {
+		struct awaiter *awaiter;
+
+		if (task->n_awaiters == MODEL_MAX_AWAITERS)
+			return;
+		awaiter = &task->awaiters[task->n_awaiters++];
+		awaiter->name = load_text(load, value, "name");
+		awaiter->coro = load_text(load, value, "coro");
+		awaiter->file = load_text(load, value, "file");
+		awaiter->line = (int32_t)load_integer(value, "line", 0);
+	}
+}
+
+static int load_task(struct load *load, json_t *json, struct finding *finding)
+{
+	json_t *chain = json_object_get(json, "await_chain");
+	size_t n = MIN(json_array_size(chain), (size_t)LOAD_MAX_ITEMS);
+
+	if (!json_is_object(json))
+		return 0;
+	finding->task = task_new((uint32_t)n);
+	if (!finding->task)
+		return -ENOMEM;
+	finding->task->name = load_text(load, json, "name");
+	finding->task->coro = load_text(load, json, "coro");
+	for (size_t i = 0; i < n; i++)
+		load_frame(load, json_array_get(chain, i), &finding->task->chain[i]);
+	load_awaiters(load, json_object_get(json, "awaited_by"), finding->task);
+	return 0;
+}
+
 static void load_call(struct load *load, json_t *json, struct call *call)
 {
 	json_t *gil_held = json_object_get(json, "gil_held");
@@ -246,7 +282,7 @@ static int load_finding(struct load *load, json_t *json, struct finding *finding
 	const char *fingerprint = json_string_value(json_object_get(json, "fingerprint"));
 	json_t *stack;
 	size_t i;
-	int r = 0;
+	int r;
 
 	if (!kind || kind_parse(kind, strlen(kind), &finding->kind))
 		return -EBADMSG;
@@ -260,6 +296,7 @@ static int load_finding(struct load *load, json_t *json, struct finding *finding
 		finding->origin = load_frames(load, json_object_get(json, "origin"), 1);
 	finding->allowed_by = load_text(load, json, "allowed_by");
 	load_call(load, json_object_get(json, "call"), &finding->call);
+	r = load_task(load, json_object_get(json, "task"), finding);
 	json_array_foreach(json_object_get(json, "stacks"), i, stack) {
 		if (!r && finding->n_stacks < MODEL_MAX_STACKS)
 			r = load_stack(load, stack, finding);

@@ -29,6 +29,29 @@ void process_deinit(struct process *process)
 	process->n_argv = 0;
 }
 
+static size_t task_bytes(uint32_t n_chain)
+{
+	return sizeof(struct task) + n_chain * sizeof(struct frame);
+}
+
+/* With an empty chain of n_chain frames. Return: for free(); NULL without memory. */
+struct task *task_new(uint32_t n_chain)
+{
+	struct task *task = calloc(1, task_bytes(n_chain));
+
+	if (task)
+		task->n_chain = n_chain;
+	return task;
+}
+
+/* Return: for free(); NULL without memory. */
+struct task *task_copy(const struct task *task)
+{
+	struct task *copy = malloc(task_bytes(task->n_chain));
+
+	return copy ? memcpy(copy, task, task_bytes(task->n_chain)) : NULL;
+}
+
 /* Return: NULL */
 struct finding *finding_free(struct finding *finding)
 {
@@ -37,6 +60,7 @@ struct finding *finding_free(struct finding *finding)
 	for (uint32_t i = 0; i < finding->n_stacks; i++)
 		free(finding->stacks[i]);
 	free(finding->origin);
+	free(finding->task);
 	free(finding);
 	return NULL;
 }

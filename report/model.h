@@ -15,8 +15,9 @@
  * Strings belong to a pool and may be NULL: not known. Times that end in _at are ns of
  * CLOCK_REALTIME. A part of a cause is -1 where it could not be measured.
  */
-#define MODEL_MAX_STACKS 8 /* distinct stacks kept of a finding */
-#define MODEL_MAX_PIDS	 64
+#define MODEL_MAX_STACKS   8 /* distinct stacks kept of a finding */
+#define MODEL_MAX_PIDS	   64
+#define MODEL_MAX_AWAITERS 16
 
 enum frame_kind {
 	FRAME_PYTHON,
@@ -38,6 +39,25 @@ struct stack {
 	uint64_t count;
 	uint32_t n_frames;
 	struct frame frames[];
+};
+
+/* A task that waits for another one, and where its own coroutine does. */
+struct awaiter {
+	const char *name;
+	const char *coro;
+	const char *file;
+	int32_t line; /* 0: unknown */
+};
+
+/* The task that something happened in: one block, for free(). */
+struct task {
+	nsec_t span_ns; /* of what happened in it */
+	const char *name;
+	const char *coro;
+	uint32_t n_awaiters; /* the nearest first */
+	struct awaiter awaiters[MODEL_MAX_AWAITERS];
+	uint32_t n_chain; /* outermost first: the task's coroutine, what it awaits, and so on */
+	struct frame chain[];
 };
 
 struct call {
@@ -80,6 +100,7 @@ struct finding {
 	struct stack *origin; /* where it was made; NULL: not known */
 	struct call call;
 	struct cause cause;
+	struct task *task; /* of the longest incident that was in one; NULL: none */
 	struct stack *stacks[MODEL_MAX_STACKS];
 	uint32_t n_stacks;
 	const char *allowed_by; /* the reason; NULL: nobody allows it */
@@ -187,6 +208,8 @@ bool report_has_detector(const struct report *report, enum finding_kind kind);
 
 bool finding_counts(const struct finding *finding);
 const char *baseline_state_name(enum baseline_state state);
+struct task *task_new(uint32_t n_chain);
+struct task *task_copy(const struct task *task);
 struct finding *finding_free(struct finding *finding);
 const struct frame *finding_inside(const struct finding *finding);
 double loop_utilisation(const struct loop *loop);

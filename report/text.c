@@ -268,6 +268,28 @@ static void text_natives(FILE *out, const struct finding *finding)
 	}
 }
 
+/* Whether somebody gave the task its name: asyncio numbers the others. */
+static bool is_given_name(const char *name)
+{
+	return name && (strncmp(name, "Task-", 5) != 0 || !name[5] ||
+			name[5 + strspn(name + 5, "0123456789")]);
+}
+
+/* A name that people know it by; where it is one of many, the stack says as much. */
+static void text_task(FILE *out, const struct task *task)
+{
+	if (!task || !is_given_name(task->name))
+		return;
+	fputs("        in task ", out);
+	text_print(out, task->name, 30);
+	if (task->coro) {
+		fputs(" (", out);
+		text_print(out, task->coro, 30);
+		fputc(')', out);
+	}
+	fputc('\n', out);
+}
+
 static void text_sizes(FILE *out, const struct finding *finding)
 {
 	char total[STAMP_BYTES], longest[STAMP_BYTES];
@@ -332,6 +354,7 @@ static void text_finding(FILE *out, const struct finding *finding, const struct 
 	fputc('\n', out);
 	text_natives(out, finding);
 	text_callers(out, finding, style);
+	text_task(out, finding->task);
 	fputs("    ", out);
 	text_print(out, advice_message(finding, message, sizeof(message)), TEXT_COLUMNS - 4);
 	fputc('\n', out);

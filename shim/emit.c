@@ -17,6 +17,7 @@
 #include "pyframe/memo.h"
 #include "scheduling.h"
 #include "target.h"
+#include "task.h"
 #include "wire/ring.h"
 
 /*
@@ -32,7 +33,7 @@ static struct memo_entry memo_entries[MEMO_N_ENTRIES];
 static const struct memo memo = {.entries = memo_entries, .n_entries = MEMO_N_ENTRIES};
 
 /* Reserve and fill in the header; NULL and a counted loss when the ring is full. */
-static void *record_new(uint32_t size_bytes, enum record_type type, uint16_t flags)
+_hidden_ void *emit_record(uint32_t size_bytes, enum record_type type, uint16_t flags)
 {
 	struct record *record = ring_reserve(&watch.region, size_bytes);
 
@@ -130,18 +131,29 @@ _hidden_ void emit_stack_loss(const struct record_stack *stack)
  * interpreter may have let go of this thread (it is ending, or the thread's state was deleted under
  * a loop that still counts as running) are they read through the kernel.
  */
-_hidden_ void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
+static void own_stack(uint64_t tstate_raddr, const struct mem *mem, struct pyframe_stack *ret_found,
+		      struct stack_buf *ret_stack)
 {
-	const struct mem *mem = gil_owns_tstate(tstate_raddr) ? &watch.self : &watch.remote;
-	struct pyframe_stack found;
-
+	ret_found->n_frames = 0;
 	ret_stack->stack = (struct record_stack){.end = PYFRAME_END_UNREADABLE};
 	memset(ret_stack->entries, 0, sizeof(ret_stack->entries));
 	if (!tstate_raddr || !watch.is_frames_ok)
 		return;
-	if (!pyframe_walk(&watch.pyframe, mem, tstate_raddr, &found))
-		emit_stack_names(mem, &found, ret_stack);
+	if (!pyframe_walk(&watch.pyframe, mem, tstate_raddr, ret_found))
+		emit_stack_names(mem, ret_found, ret_stack);
 	emit_stack_loss(&ret_stack->stack);
+}
+
+static const struct mem *own_mem(uint64_t tstate_raddr)
+{
+	return gil_owns_tstate(tstate_raddr) ? &watch.self : &watch.remote;
+}
+
+_hidden_ void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
+{
+	struct pyframe_stack found;
+
+	own_stack(tstate_raddr, own_mem(tstate_raddr), &found, ret_stack);
 }
 
 static uint64_t slot_turn_seq(const struct loop *loop)
@@ -169,7 +181,7 @@ static _cold_ void emit_native(const struct loop *loop, uint64_t start,
 	native_walk(&native);
 	emit_stack_loss(&native.stack);
 	size_bytes += native.stack.n_frames * (uint32_t)sizeof(native.frames[0]);
-	record = record_new(size_bytes, RECORD_NATIVE, 0);
+	record = emit_record(size_bytes, RECORD_NATIVE, 0);
 	if (!record)
 		return;
 	record->slot = loop->slot_index;
@@ -181,6 +193,18 @@ static _cold_ void emit_native(const struct loop *loop, uint64_t start,
 	ring_commit(&record->head, size_bytes);
 }
 
+/* The task of what runs now, written down; and the stack. Out of line for the same reason. */
+static _cold_ void own_stack_and_task(const struct loop *loop, struct stack_buf *ret_stack)
+{
+	const struct mem *mem = own_mem(loop->tstate_raddr);
+	struct pyframe_stack found;
+	struct task_note note;
+
+	own_stack(loop->tstate_raddr, mem, &found, ret_stack);
+	task_note_take(loop, mem, &found, &note);
+	task_note_emit(loop, slot_turn_seq(loop), slot_running_seq(loop), &note, ret_stack);
+}
+
 /* A hooked call of this thread has returned after span ticks. */
 _hidden_ void emit_call(const struct loop *loop, const struct call_about *about, uint64_t span,
 			int error)
@@ -189,11 +213,11 @@ _hidden_ void emit_call(const struct loop *loop, const struct call_about *about,
 	uint32_t target_str = target_of(about), size_bytes;
 	struct record_call *record;
 
-	emit_own_stack(loop->tstate_raddr, &stack);
+	own_stack_and_task(loop, &stack);
 	if (watch.is_native)
 		emit_native(loop, loop->call_start, &stack);
 	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
-	record = record_new(size_bytes, RECORD_CALL, gil_record_flags());
+	record = emit_record(size_bytes, RECORD_CALL, gil_record_flags());
 	if (!record)
 		return;
 	record->slot = loop->slot_index;
@@ -217,7 +241,7 @@ _hidden_ void emit_short_calls(struct loop *loop)
 	const struct short_calls *calls = &loop->short_calls;
 	uint32_t size_bytes = (uint32_t)sizeof(struct record_call) + frames_bytes(&calls->stack);
 	struct record_call *record =
-		record_new(size_bytes, RECORD_CALL, RECORD_FLAG_SUMMED | calls->gil_flags);
+		emit_record(size_bytes, RECORD_CALL, RECORD_FLAG_SUMMED | calls->gil_flags);
 
 	loop->callback_reported += calls->sum;
 	loop->turn_reported += calls->sum;
@@ -250,7 +274,7 @@ _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 			    const struct callee *callee)
 {
 	struct scheduling scheduling = scheduling_between(loop, now - span, now);
-	struct record_callback *record = record_new(sizeof(*record), RECORD_CALLBACK, 0);
+	struct record_callback *record = emit_record(sizeof(*record), RECORD_CALLBACK, 0);
 
 	if (!record)
 		return;
@@ -277,7 +301,7 @@ _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 _hidden_ void emit_turn(struct loop *loop, uint64_t now, uint64_t span)
 {
 	struct scheduling scheduling = scheduling_between(loop, now - span, now);
-	struct record_turn *record = record_new(sizeof(*record), RECORD_TURN, 0);
+	struct record_turn *record = emit_record(sizeof(*record), RECORD_TURN, 0);
 
 	if (!record)
 		return;
@@ -315,7 +339,7 @@ _hidden_ void emit_pitfall(const struct pitfall_facts *facts)
 	if (sizeof(*record) + bytes + origin_bytes > RECORD_MAX_BYTES)
 		origin_bytes = 0;
 	size_bytes = (uint32_t)sizeof(*record) + bytes + origin_bytes;
-	record = record_new(size_bytes, RECORD_PITFALL, 0);
+	record = emit_record(size_bytes, RECORD_PITFALL, 0);
 	if (!record)
 		return;
 	record->slot = thread_loop ? thread_loop->slot_index : UINT32_MAX;

@@ -15,6 +15,7 @@ void emit_stack_names(const struct mem *mem, const struct pyframe_stack *found,
 void emit_forget(void);
 void emit_stack_loss(const struct record_stack *stack);
 void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack);
+void *emit_record(uint32_t size_bytes, enum record_type type, uint16_t flags);
 void emit_call(const struct loop *loop, const struct call_about *about, uint64_t span, int error);
 void emit_short_calls(struct loop *loop);
 void emit_callback(struct loop *loop, uint64_t now, uint64_t span, const struct callee *callee);

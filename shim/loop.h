@@ -61,6 +61,8 @@ struct loop {
 	int32_t turn_max_first_line;
 	int32_t tid;		       /* watchdog reads */
 	_Atomic uint64_t tstate_raddr; /* watchdog reads; 0: frames cannot be read */
+	_Atomic uint64_t loop_raddr;   /* watchdog reads; the loop object */
+	_Atomic uint64_t tasks_raddr;  /* watchdog reads; the dict of tasks that run, to 3.13 */
 	struct short_calls short_calls;
 };
 

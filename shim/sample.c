@@ -16,6 +16,7 @@
 #include "pyframe/trail.h"
 #include "sample.h"
 #include "scheduling.h"
+#include "task.h"
 #include "wire/ring.h"
 
 #define SAMPLE_STEP_NS (20 * NSEC_PER_MSEC)
@@ -120,7 +121,8 @@ static void sample_emit(const struct loop *loop, const struct look *look, uint64
  * The stack of a thread that may run: addresses first, names after, and then once more the
  * addresses. Names of frames that have returned meanwhile may be those of something else: they go.
  */
-static void sample_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
+static void sample_stack(const struct loop *loop, uint64_t tstate_raddr,
+			 struct stack_buf *ret_stack, struct task_note *ret_note)
 {
 	static struct pyframe_trail trail;
 	struct pyframe_stack found;
@@ -129,11 +131,13 @@ static void sample_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
 	if (pyframe_sample(&watch.pyframe, &watch.remote, tstate_raddr, &trail, &found))
 		return;
 	emit_stack_names(&watch.remote, &found, ret_stack);
+	task_note_take(loop, &watch.remote, &found, ret_note);
 	if (pyframe_confirm(&watch.pyframe, &watch.remote, tstate_raddr, &trail, &found, &n_gone))
 		n_gone = ret_stack->stack.n_frames;
 	if (!n_gone)
 		return;
 	n_gone = MIN(n_gone, ret_stack->stack.n_frames);
+	task_note_cut(ret_note, n_gone);
 	ret_stack->stack.n_frames -= n_gone;
 	ret_stack->stack.end = PYFRAME_END_TORN;
 	memmove(ret_stack->frames, ret_stack->frames + n_gone,
@@ -145,16 +149,18 @@ static void sample_take(struct loop *loop, const struct look *look, uint64_t now
 {
 	uint64_t tstate_raddr = atomic_load_explicit(&loop->tstate_raddr, memory_order_acquire);
 	struct stack_buf stack = {.stack = {.end = PYFRAME_END_UNREADABLE}};
+	struct task_note note = {.is_known = false};
 
 	if (!tstate_raddr)
 		return;
-	sample_stack(tstate_raddr, &stack);
+	sample_stack(loop, tstate_raddr, &stack, &note);
 	if (!look_still_holds(loop->slot, look))
 		return;
 	/* Most early samples are of callbacks that never get slow: what they lack, nobody misses.
 	 */
 	if (!look_is_early(look, now))
 		emit_stack_loss(&stack.stack);
+	task_note_emit(loop, look->turn_seq, look->callback_seq, &note, &stack);
 	sample_emit(loop, look, now, &stack);
 }
 

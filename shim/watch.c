@@ -305,31 +305,23 @@ _hidden_ void watch_forget(void)
 	clock_scale_start(watch.clock_kind, &watch.scale);
 }
 
-static bool frames_init(uint64_t tstate_raddr)
-{
-	struct pyframe_stack stack;
-	if (pyframe_init(&watch.remote, watch.runtime_raddr, python_hex(watch.python_version),
-			 watch.code_type_raddr, &watch.pyframe))
-		return false;
-	/* Through the kernel first: a layout that is wrong gives an error here, not a crash later.
-	 */
-	if (pyframe_walk(&watch.pyframe, &watch.remote, tstate_raddr, &stack))
-		return false;
-	return stack.n_frames && stack.end == PYFRAME_END_COMPLETE;
-}
-
 /*
  * Whether Python frames can be read, tried once, by a thread that runs Python code now.
- * tstate_raddr is its thread state. Needs the GIL.
+ * tstate_raddr is its thread state; code_raddr and line are what the interpreter itself says of the
+ * frame it runs. Through the kernel: a layout that is wrong gives an error here, not a crash later.
+ * Needs the GIL.
  */
-_hidden_ bool watch_frames_ready(uint64_t tstate_raddr)
+_hidden_ bool watch_frames_ready(uint64_t tstate_raddr, uint64_t code_raddr, int32_t line)
 {
-	if (!watch.is_frames_tried) {
-		watch.is_frames_tried = true;
-		watch.is_frames_ok = frames_init(tstate_raddr);
-		if (!watch.is_frames_ok)
-			watch_lost(LOSS_PYTHON_UNKNOWN);
-	}
+	if (watch.is_frames_tried)
+		return watch.is_frames_ok;
+	watch.is_frames_tried = true;
+	watch.is_frames_ok =
+		!pyframe_init(&watch.remote, watch.runtime_raddr, python_hex(watch.python_version),
+			      watch.code_type_raddr, &watch.pyframe) &&
+		!pyframe_check(&watch.pyframe, &watch.remote, tstate_raddr, code_raddr, line);
+	if (!watch.is_frames_ok)
+		watch_lost(LOSS_PYTHON_UNKNOWN);
 	return watch.is_frames_ok;
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "pyframe/pyframe.h"
+#include "pyframe/task.h"
 #include "real.h"
 #include "wire/options.h"
 #include "wire/region.h"
@@ -43,6 +43,8 @@ struct watch {
 	struct fd_mark region_mark;	 /* the memfd */
 	uint32_t call_str[HOOK_N_NAMES]; /* hook_names in the arena */
 	struct pyframe pyframe;
+	_Atomic bool is_tasks_ok; /* and tasks of asyncio; set after tasks */
+	struct task_layout tasks;
 	struct mem self;   /* the calling thread's own frames: plain loads */
 	struct mem remote; /* any memory of this process, unreadable ones included */
 };
@@ -55,7 +57,7 @@ void watch_forget(void);
 void watch_refine_clock(void);
 void watch_lost(enum loss loss);
 void watch_detects(uint32_t detectors); /* enum detector, or-ed */
-bool watch_frames_ready(uint64_t tstate_raddr);
+bool watch_frames_ready(uint64_t tstate_raddr, uint64_t code_raddr, int32_t line);
 void watch_exited(int status);
 
 static inline bool watch_is_open(void)

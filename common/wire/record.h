@@ -189,7 +189,7 @@ struct record_task {
 struct record_awaiter {
 	uint32_t name_str; /* the task's name */
 	uint32_t coro_str;
-	uint32_t file_str; /* where it waits */
+	uint32_t file_str; /* where its own coroutine waits */
 	int32_t line;
 };
 

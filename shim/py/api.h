@@ -59,12 +59,15 @@ struct method_def {
 	F(PyObject *, PyCFunction_GetSelf, (PyObject *))                  \
 	F(PyObject *, PyMethod_Function, (PyObject *))                    \
 	F(PyObject *, PyFunction_GetCode, (PyObject *))                   \
+	F(PyObject *, PyEval_GetFrame, (void))                            \
+	F(int, PyFrame_GetLineNumber, (PyObject *))                       \
 	F(int, PyContext_Enter, (PyObject *))                             \
 	F(int, PyContext_Exit, (PyObject *))
 
 /* Optional: not in every version. */
 #define PY_OPTIONAL(F)                                                                  \
 	F(void, PyFunction_SetVectorcall, (PyObject *, vectorcall_fn)) /* 3.12 */       \
+	F(PyObject *, PyFrame_GetCode, (PyObject *))		       /* 3.9 */        \
 	F(PyThreadState *, _PyThreadState_UncheckedGet, (void))	       /* until 3.12 */ \
 	F(PyThreadState *, PyThreadState_GetUnchecked, (void))	       /* from 3.13 */  \
 	F(int, _Py_IsFinalizing, (void))			       /* until 3.12 */ \
@@ -78,6 +81,7 @@ struct method_def {
 	F(PyTraceBack_Type)   \
 	F(PyContext_Type)     \
 	F(PyCFunction_Type)   \
+	F(PyDict_Type)        \
 	F(PyMethodDescr_Type) \
 	F(PyGetSetDescr_Type) \
 	F(PyMemberDescr_Type) \

@@ -45,7 +45,7 @@ _hidden_ bool callee_of_coroutine(PyObject *coroutine, struct callee *ret_callee
 }
 
 /* The task behind a step or wake-up, both builtins bound to it: its coroutine, a new reference. */
-static PyObject *task_coroutine(PyObject *callable)
+static PyObject *coroutine_of_task(PyObject *callable)
 {
 	PyObject *task = py_get(callable, "__self__");
 	PyObject *coroutine = task ? py_get(task, "_coro") : NULL;
@@ -57,7 +57,7 @@ static PyObject *task_coroutine(PyObject *callable)
 
 static bool callee_of_task(PyObject *callable, struct callee *ret_callee)
 {
-	PyObject *coroutine = task_coroutine(callable);
+	PyObject *coroutine = coroutine_of_task(callable);
 	bool is_known = coroutine && callee_of_coroutine(coroutine, ret_callee);
 
 	if (coroutine)

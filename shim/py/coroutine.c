@@ -16,6 +16,7 @@
 #include "intern.h"
 #include "py/callee.h"
 #include "py/coroutine.h"
+#include "py/frame.h"
 
 /* PyTypeObject.tp_vectorcall_offset, CPython 3.8-3.15 Include/cpython/object.h. */
 #define TYPE_VECTORCALL_OFFSET 56
@@ -43,10 +44,11 @@ static void dropped(PyObject *coroutine)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_NEVER_AWAITED};
 	struct stack_buf stack;
-	uint64_t tstate_raddr = (uint64_t)(uintptr_t)py.PyThreadState_Get();
+	uint64_t tstate_raddr;
 
 	/* A coroutine may be dropped before any loop has run: asyncio.run() was forgotten too. */
-	if (!fork_watch_open() || !watch_frames_ready(tstate_raddr))
+	tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
+	if (!tstate_raddr)
 		return;
 	callee_of_coroutine(coroutine, &facts.code);
 	facts.name_str = coroutine_name(coroutine);

@@ -15,6 +15,7 @@
 
 #include "emit.h"
 #include "fork.h"
+#include "py/frame.h"
 #include "py/method.h"
 #include "py/result.h"
 #include "py/tell.h"
@@ -43,10 +44,10 @@ static bool is_pending(PyObject *future)
 static void asked_too_early(PyObject *future)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_RESULT_BEFORE_DONE};
-	uint64_t tstate_raddr = (uint64_t)(uintptr_t)py.PyThreadState_Get();
+	uint64_t tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
 	struct stack_buf stack;
 
-	if (!fork_watch_open() || !watch_frames_ready(tstate_raddr) || !is_pending(future))
+	if (!tstate_raddr || !is_pending(future))
 		return;
 	tell_task(future, &facts);
 	facts.name_str = facts.coro_str ? facts.coro_str : tell_class(py_type(future));

@@ -13,7 +13,9 @@
 #include "fork.h"
 #include "loop.h"
 #include "py/callback.h"
+#include "py/frame.h"
 #include "py/running.h"
+#include "py/task.h"
 
 /* CPython 3.8-3.15 Include/cpython/methodobject.h: PyCFunctionObject.m_ml behind the header. */
 #define CFUNCTION_DEF_OFFSET 16
@@ -63,24 +65,22 @@ static int uvloop_epoll_fd(PyObject *class, PyObject *loop)
 	return (int)fd;
 }
 
-static uint64_t current_tstate(void)
-{
-	uint64_t tstate_raddr = (uint64_t)(uintptr_t)py.PyThreadState_Get();
-
-	return watch_frames_ready(tstate_raddr) ? tstate_raddr : 0;
-}
-
-static void started(PyObject *loop)
+static void started(PyObject *module, PyObject *loop)
 {
 	PyObject *uvloop = uvloop_class(loop);
 	int epoll_fd = uvloop ? uvloop_epoll_fd(uvloop, loop) : asyncio_epoll_fd(loop);
+	struct loop *watched;
 
 	if (epoll_fd < 0) {
 		watch_lost(LOSS_LOOP_UNKNOWN);
 		return;
 	}
-	if (loop_start(uvloop ? FRAMEWORK_UVLOOP : FRAMEWORK_ASYNCIO, epoll_fd, current_tstate()))
+	watched =
+		loop_start(uvloop ? FRAMEWORK_UVLOOP : FRAMEWORK_ASYNCIO, epoll_fd, frame_tstate());
+	if (watched) {
 		watch_detects(DETECTOR_TURNS | DETECTOR_CALLS);
+		task_watch_loop(watched, module, loop, (const void *)set_running_loop);
+	}
 	if (uvloop)
 		callback_install_uvloop(uvloop);
 }
@@ -95,7 +95,7 @@ static PyObject *on_set_running_loop(PyObject *module, PyObject *loop)
 	if (loop == py._Py_NoneStruct)
 		loop_stop();
 	else if (fork_watch_open())
-		started(loop);
+		started(module, loop);
 	errno = saved_errno;
 	return result;
 }

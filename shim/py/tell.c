@@ -105,7 +105,7 @@ static uint32_t qualified_name(PyObject *coroutine)
 }
 
 /* The task's name, where asking for it runs C code alone. */
-static uint32_t task_name(PyObject *task)
+static uint32_t name_of_task(PyObject *task)
 {
 	PyObject *method = py_get(task, "get_name");
 	PyObject *name = NULL;
@@ -129,7 +129,7 @@ _hidden_ void tell_task(PyObject *task, struct pitfall_facts *facts)
 
 	if (!coroutine)
 		return;
-	facts->task_str = task_name(task);
+	facts->task_str = name_of_task(task);
 	facts->coro_str = qualified_name(coroutine);
 	callee_of_coroutine(coroutine, &facts->code);
 	py.Py_DecRef(coroutine);

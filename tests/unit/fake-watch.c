@@ -138,6 +138,36 @@ void fake_call(struct fake_watch *fake, uint64_t turn_seq, uint64_t start_ns, ui
 	fake_put(fake, &record, RECORD_CALL, sizeof(record), frames, n_frames);
 }
 
+/* Awaited by "waiter" in /srv/wait.py; the coroutine is the first of the chain. */
+void fake_task(struct fake_watch *fake, uint64_t turn_seq, uint64_t callback_seq, const char *name,
+	       const struct fake_frame *chain, uint32_t n_chain)
+{
+	struct record_task record = {
+		.turn_seq = turn_seq,
+		.callback_seq = callback_seq,
+		.name_str = fake_string(fake, name),
+		.coro_str = fake_string(fake, chain[0].function),
+		.n_awaiters = 1,
+		.stack = {.n_frames = n_chain},
+	};
+	struct record_awaiter awaiter = {
+		.name_str = fake_string(fake, "waiter"),
+		.coro_str = fake_string(fake, "waits"),
+		.file_str = fake_string(fake, "/srv/wait.py"),
+		.line = 19,
+	};
+	unsigned char buf[RECORD_MAX_BYTES];
+	uint32_t size_bytes = (uint32_t)fake_record(fake, &record, RECORD_TASK, sizeof(record),
+						    chain, n_chain, buf);
+	struct record *to = ring_reserve(&fake->region, size_bytes + sizeof(awaiter));
+
+	assert(to);
+	memcpy((char *)to + sizeof(uint32_t), buf + sizeof(uint32_t),
+	       size_bytes - sizeof(uint32_t));
+	memcpy((char *)to + size_bytes, &awaiter, sizeof(awaiter));
+	ring_commit(to, size_bytes + sizeof(awaiter));
+}
+
 void fake_sample(struct fake_watch *fake, uint64_t turn_seq, uint64_t callback_seq, uint32_t what,
 		 uint64_t start_ns, uint64_t at_ns, uint16_t flags, const struct fake_frame *frames,
 		 uint32_t n_frames)

@@ -34,6 +34,8 @@ size_t fake_record(struct fake_watch *fake, void *record, uint16_t type, uint32_
 		   const struct fake_frame *frames, uint32_t n_frames, unsigned char *buf);
 void fake_call(struct fake_watch *fake, uint64_t turn_seq, uint64_t start_ns, uint64_t span_ns,
 	       const char *call, const struct fake_frame *frames, uint32_t n_frames);
+void fake_task(struct fake_watch *fake, uint64_t turn_seq, uint64_t callback_seq, const char *name,
+	       const struct fake_frame *chain, uint32_t n_chain);
 void fake_sample(struct fake_watch *fake, uint64_t turn_seq, uint64_t callback_seq, uint32_t what,
 		 uint64_t start_ns, uint64_t at_ns, uint16_t flags, const struct fake_frame *frames,
 		 uint32_t n_frames);

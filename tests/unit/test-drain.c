@@ -209,6 +209,70 @@ static void test_fingerprint(void **state)
 	assert_string_not_equal(next, first);
 }
 
+static const struct fake_frame chain[] = {
+	{"/srv/app.py", "serve", 11},
+	{"/srv/app.py", "sleepy", 31},
+};
+
+/* The last word before a record holds, for its own callback alone; a finding has the task of the
+ * longest incident that was in one. */
+static void test_task(void **state)
+{
+	struct scene *scene = *state;
+	const struct task *task;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 9);
+	fake_task(&scene->fake, 1, 1, "first", chain, 1);
+	fake_task(&scene->fake, 1, 1, "second", chain, 2);
+	fake_call(&scene->fake, 1, 0, 30 * FAKE_MS, "clock_nanosleep", sleeper, 3);
+	report = scene_report(scene, 100 * FAKE_MS);
+	task = report->findings[0]->task;
+	assert_string_equal(task->name, "second");
+	assert_string_equal(task->coro, "serve");
+	assert_int_equal(task->n_chain, 2);
+	assert_string_equal(task->chain[0].function, "serve");
+	assert_int_equal(task->chain[1].line, 31);
+	assert_int_equal(task->n_awaiters, 1);
+	assert_string_equal(task->awaiters[0].name, "waiter");
+	assert_string_equal(task->awaiters[0].coro, "waits");
+	assert_string_equal(task->awaiters[0].file, "/srv/wait.py");
+	assert_int_equal(task->awaiters[0].line, 19);
+
+	fake_task(&scene->fake, 2, 2, "short", chain, 2);
+	fake_call(&scene->fake, 2, 0, 29 * FAKE_MS, "clock_nanosleep", sleeper, 3);
+	fake_call(&scene->fake, 3, 0, 40 * FAKE_MS, "clock_nanosleep", sleeper, 3);
+	report = scene_report(scene, 100 * FAKE_MS);
+	assert_string_equal(report->findings[0]->task->name, "second");
+	fake_task(&scene->fake, 4, 4, "longest", chain, 1);
+	fake_call(&scene->fake, 4, 0, 31 * FAKE_MS, "clock_nanosleep", sleeper, 3);
+	report = scene_report(scene, 100 * FAKE_MS);
+	assert_string_equal(report->findings[0]->task->name, "longest");
+	assert_int_equal(report->n_findings, 1);
+	assert_int_equal(report->findings[0]->count, 4);
+	assert_int_equal(losses_sum(&report->lost), 0);
+}
+
+/* Of a turn that never ended: that of its last sample. Of a slot that is none: a loss. */
+static void test_task_stuck(void **state)
+{
+	struct scene *scene = *state;
+	struct record_task foreign = {.slot = REGION_N_SLOTS};
+	struct report *report;
+	struct slot *slot;
+
+	slot = fake_slot(&scene->fake, 0, 9);
+	atomic_store(&slot->turn_start, FAKE_START_NS);
+	fake_task(&scene->fake, 9, 9, "hangs", chain, 2);
+	fake_sample(&scene->fake, 9, 9, RECORD_WHAT_CALLBACK, 0, 1200 * FAKE_MS, 0, worker, 2);
+	fake_put(&scene->fake, &foreign, RECORD_TASK, sizeof(foreign), NULL, 0);
+	scene_end(scene, 2000 * FAKE_MS, true);
+	report = scene_report(scene, 2000 * FAKE_MS);
+	assert_int_equal(report->findings[0]->kind, KIND_STUCK);
+	assert_string_equal(report->findings[0]->task->name, "hangs");
+	assert_int_equal(report->lost.n[LOST_RECORD_CORRUPT], 1);
+}
+
 static void test_callback(void **state)
 {
 	struct scene *scene = *state;
@@ -478,6 +542,7 @@ static void test_json_round(void **state)
 
 	hist_add(&slot->turn, 5 * FAKE_MS);
 	hist_add(&slot->lag, 2 * FAKE_MS);
+	fake_task(&scene->fake, 1, 1, "a\x1b name", chain, 2);
 	fake_call(&scene->fake, 1, 0, 30 * FAKE_MS,
 		  "clock\x1b[31m_nano\xff"
 		  "sleep",
@@ -607,26 +672,17 @@ static void test_recording_killed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCENE(test_call),
-		SCENE(test_lines),
-		SCENE(test_fingerprint),
-		SCENE(test_native),
-		SCENE(test_callback),
-		SCENE(test_call_and_work),
-		SCENE(test_long_turn),
-		SCENE(test_no_sample),
-		SCENE(test_pitfall),
-		SCENE(test_pitfall_origin),
-		SCENE(test_killed),
-		SCENE(test_exec_and_short),
-		SCENE(test_killed_early),
-		SCENE(test_provisional),
-		SCENE(test_many_samples),
-		SCENE(test_hostile),
-		SCENE(test_unsealed),
-		SCENE(test_json_round),
-		SCENE(test_recording),
-		SCENE(test_recording_killed),
+		SCENE(test_call),	  SCENE(test_lines),
+		SCENE(test_fingerprint),  SCENE(test_native),
+		SCENE(test_task),	  SCENE(test_task_stuck),
+		SCENE(test_callback),	  SCENE(test_call_and_work),
+		SCENE(test_long_turn),	  SCENE(test_no_sample),
+		SCENE(test_pitfall),	  SCENE(test_pitfall_origin),
+		SCENE(test_killed),	  SCENE(test_exec_and_short),
+		SCENE(test_killed_early), SCENE(test_provisional),
+		SCENE(test_many_samples), SCENE(test_hostile),
+		SCENE(test_unsealed),	  SCENE(test_json_round),
+		SCENE(test_recording),	  SCENE(test_recording_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
