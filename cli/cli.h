@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/defs.h"
+#include "kind.h"
 
 #define CLI_EXIT_OK	   0
 #define CLI_EXIT_USAGE	   2
@@ -14,6 +15,8 @@
 
 void cli_say(const char *format, ...) _printf_(1, 2);
 void cli_usage(const char *format, ...) _printf_(1, 2) __attribute__((noreturn));
+
+const char *explain_kind(enum finding_kind kind);
 
 int cmd_run(int argc, char **argv);
 int cmd_report(int argc, char **argv);

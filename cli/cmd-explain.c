@@ -78,6 +78,12 @@ static const char *const texts[_KIND_N] = {
 		"Or await the task where its result is needed.\n",
 };
 
+/* Return: NULL for a kind that is not detected yet. */
+const char *explain_kind(enum finding_kind kind)
+{
+	return texts[kind];
+}
+
 static void list_kinds(bool is_detected)
 {
 	for (unsigned int i = 0; i < _KIND_N; i++)

@@ -110,6 +110,8 @@ static const struct argp_option limits_options[] = {
 
 const struct argp shared_limits_argp = {.options = limits_options, .parser = parse_limits};
 
+#define FORMATS ".json, .jsonl, .txt, .md, .sarif, .xml (JUnit), .folded and .speedscope.json"
+
 static void take_output(struct shared *shared, const char *path)
 {
 	struct output *output = &shared->outputs[shared->n_outputs];
@@ -123,11 +125,9 @@ static void take_output(struct shared *shared, const char *path)
 		shared->n_outputs++;
 		return;
 	case OUTPUT_E_LATER:
-		cli_usage("--report %s: this format is not available yet; .json, .jsonl and .txt "
-			  "are",
-			  path);
+		cli_usage("--report %s: this format is not available yet; " FORMATS " are", path);
 	default:
-		cli_usage("--report %s: the suffix says the format: .json, .jsonl or .txt", path);
+		cli_usage("--report %s: the suffix says the format: " FORMATS, path);
 	}
 }
 
@@ -214,7 +214,8 @@ static const struct argp_option output_options[] = {
 	{"no-detect", KEY_NO_DETECT, "KIND,...", 0, "leave these out", 2},
 	{"own-code", KEY_OWN_CODE, "GLOB,...", 0, "installed code to treat as the user's own", 2},
 	{"service", KEY_SERVICE, "NAME", 0, "the service the processes belong to", 2},
-	{"report", KEY_REPORT, "PATH", 0, "write a report: .json, .jsonl, .txt; repeatable", 2},
+	{"report", KEY_REPORT, "PATH", 0, "write a report, in the format of the suffix; repeatable",
+	 2},
 	{"fail-on", KEY_FAIL_ON, "EXPR", 0, "exit 3 when it is broken: any, 'slow-callback>250ms'",
 	 2},
 	{"allow", KEY_ALLOW, "FILE", 0, "findings that are accepted, and why; repeatable", 2},
@@ -369,9 +370,32 @@ struct text_style shared_style(const struct shared *shared, int fd, char *cwd, s
 	};
 }
 
+/*
+ * The root of the repository that the working directory lies in, else the directory itself: files
+ * are named from there where they are shown beside a change.
+ */
+static void find_root(struct shared *shared)
+{
+	char path[PATH_MAX + 8], *slash;
+
+	if (!getcwd(shared->root_dir, sizeof(shared->root_dir)))
+		return;
+	snprintf(path, sizeof(path), "%s", shared->root_dir);
+	for (slash = path + strlen(path); slash; slash = strrchr(path, '/')) {
+		strcpy(slash, "/.git");
+		if (!access(path, F_OK)) {
+			*slash = '\0';
+			strcpy(shared->root_dir, path);
+			return;
+		}
+		*slash = '\0';
+	}
+}
+
 /* Read the baseline, once it is known which and what for. Does not return when it cannot be. */
 void shared_check_baseline(struct shared *shared)
 {
+	find_root(shared);
 	if (shared->accepts_new && !shared->updates_baseline)
 		cli_usage("--accept-new belongs to --update-baseline");
 	if (shared->updates_baseline && !shared->baseline_path)
@@ -418,6 +442,8 @@ int shared_judge(struct shared *shared, struct report *report)
 {
 	int r = shared->allow.n_entries ? allow_apply(&shared->allow, report->ended_at, report) : 0;
 
+	report->root_dir = shared->root_dir;
+	report->kind_help = explain_kind;
 	if (!r && shared->baseline_path)
 		r = judge_baseline(shared, report);
 	return r ? r : gates_judge(shared->gates, shared->n_gates, report);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <argp.h>
+#include <limits.h>
 #include <stdbool.h>
 
 #include "allow.h"
@@ -31,6 +32,7 @@ struct shared {
 	const char *baseline_path; /* NULL: none */
 	struct baseline baseline;
 	bool updates_baseline, accepts_new;
+	char root_dir[PATH_MAX]; /* of the repository */
 };
 
 #define SHARED_INIT                                                                 \

@@ -246,22 +246,32 @@ int json_write(int fd, json_t *json)
 	return r ? -(errno ? errno : ENOMEM) : 0;
 }
 
-/* One finding a line (.jsonl). Return: 0 or a negative errno. */
+/* Return: 0 or a negative errno. */
+static int write_line(int fd, json_t *json)
+{
+	int r;
+
+	if (!json)
+		return -ENOMEM;
+	errno = 0;
+	r = json_dump_callback(json, write_all, &fd, JSON_COMPACT);
+	json_decref(json);
+	if (!r)
+		r = write_all("\n", 1, &fd);
+	return r ? -(errno ? errno : ENOMEM) : 0;
+}
+
+/*
+ * One finding a line (.jsonl), and then, where gates were asked for, one gate a line: an object
+ * with the one key "gate". Return: 0 or a negative errno.
+ */
 int json_write_lines(int fd, const struct report *report)
 {
-	for (uint32_t i = 0; i < report->n_findings; i++) {
-		json_t *json = json_finding(report->findings[i]);
-		int r;
+	int r = 0;
 
-		if (!json)
-			return -ENOMEM;
-		errno = 0;
-		r = json_dump_callback(json, write_all, &fd, JSON_COMPACT);
-		json_decref(json);
-		if (!r)
-			r = write_all("\n", 1, &fd);
-		if (r)
-			return -(errno ? errno : ENOMEM);
-	}
-	return 0;
+	for (uint32_t i = 0; !r && i < report->n_findings; i++)
+		r = write_line(fd, json_finding(report->findings[i]));
+	for (uint32_t i = 0; !r && i < report->n_gates; i++)
+		r = write_line(fd, json_pack("{s:o}", "gate", json_gate(&report->gates[i])));
+	return r;
 }

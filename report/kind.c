@@ -44,6 +44,46 @@ static const struct kind kinds[_KIND_N] = {
 	[KIND_UNCLOSED_RESOURCE] = {"unclosed-resource", 0, SEVERITY_WARNING, false},
 };
 
+/* What happened, in one sentence. */
+const char *kind_summary(enum finding_kind kind)
+{
+	static const char *const texts[_KIND_N] = {
+		[KIND_BLOCKING_CALL] =
+			"A call that waits in the kernel or on a lock held the event loop.",
+		[KIND_SLOW_CALLBACK] = "One callback or task step kept the event loop on the CPU.",
+		[KIND_LONG_TURN] = "One pass of the event loop was too long, though no single "
+				   "callback was.",
+		[KIND_STUCK] = "A turn of the event loop never ended.",
+		[KIND_NEVER_AWAITED] = "A coroutine was made and dropped without running.",
+		[KIND_EXCEPTION_NEVER_RETRIEVED] = "A task or future failed and nobody looked.",
+		[KIND_TASK_DESTROYED_PENDING] = "A task was garbage collected before it finished.",
+		[KIND_TASK_NEVER_FINISHED] = "The event loop was closed over a pending task.",
+		[KIND_UNREFERENCED_TASK] = "A suspended task is held by nothing but what it waits "
+					   "for.",
+		[KIND_GATHER_SIBLING_LOST] =
+			"gather() raised its first failure and lost a later one.",
+		[KIND_GATHER_EXCEPTIONS_IGNORED] =
+			"gather() returned failures and nobody looked at them.",
+		[KIND_SWALLOWED_CANCELLATION] = "A task was cancelled and ended with a result.",
+		[KIND_IGNORED_CANCELLATION] = "A task was cancelled and went on running.",
+		[KIND_SWALLOWED_EXCEPTION] = "A broad except in a coroutine ate an exception.",
+		[KIND_UNHANDLED_TIMEOUT] = "A TimeoutError that nobody caught ended a task or the "
+					   "program.",
+		[KIND_TASK_FLOOD] = "Thousands of tasks were made at one place at once.",
+		[KIND_NESTED_RUN] = "An event loop was run inside a running one.",
+		[KIND_RESULT_BEFORE_DONE] = "The result of a task was asked for before it was "
+					    "done.",
+		[KIND_TASKGROUP_MISUSE] = "A task was made in a TaskGroup that is closed or was "
+					  "not entered.",
+		[KIND_UNHANDLED_GROUP] = "An ExceptionGroup that nobody caught ended a task or "
+					 "the program.",
+		[KIND_UNCLOSED_RESOURCE] = "A session, transport, socket or loop was dropped "
+					   "while open.",
+	};
+
+	return texts[kind];
+}
+
 const char *kind_name(enum finding_kind kind)
 {
 	return kinds[kind].name;

@@ -40,6 +40,7 @@ enum severity {
 #define KIND_MASK(kind) (UINT32_C(1) << (kind))
 #define KIND_MASK_ALL	(KIND_MASK(_KIND_N) - 1)
 
+const char *kind_summary(enum finding_kind kind);
 const char *kind_name(enum finding_kind kind);
 enum severity kind_severity(enum finding_kind kind);
 bool kind_is_detected(enum finding_kind kind);

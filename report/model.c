@@ -5,6 +5,7 @@
  * A report owns its arrays and its findings; strings belong to the pool it was made with, which
  * has to outlive it. Findings are in one order, worst first, whatever format they are written in.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,33 @@ static int finding_compare(const void *a, const void *b)
 	if (by_file)
 		return by_file;
 	return strcmp(x->fingerprint, y->fingerprint);
+}
+
+static int twin_compare(const void *a, const void *b)
+{
+	const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
+	int r = strcmp(x->fingerprint, y->fingerprint);
+
+	return r ? r : (x->culprit.line > y->culprit.line) - (x->culprit.line < y->culprit.line);
+}
+
+/* Number the findings of each fingerprint. Return: 0 or -ENOMEM. */
+int report_number_twins(const struct report *report)
+{
+	struct finding **findings = calloc(report->n_findings + 1, sizeof(*findings));
+
+	if (!findings)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < report->n_findings; i++)
+		findings[i] = report->findings[i];
+	qsort(findings, report->n_findings, sizeof(*findings), twin_compare);
+	for (uint32_t i = 0; i < report->n_findings; i++) {
+		bool is_twin = i && !strcmp(findings[i]->fingerprint, findings[i - 1]->fingerprint);
+
+		findings[i]->twin = is_twin ? findings[i - 1]->twin + 1 : 0;
+	}
+	free(findings);
+	return 0;
 }
 
 static int loop_compare(const void *a, const void *b)

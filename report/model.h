@@ -18,6 +18,7 @@
 #define MODEL_MAX_STACKS   8 /* distinct stacks kept of a finding */
 #define MODEL_MAX_PIDS	   64
 #define MODEL_MAX_AWAITERS 16
+#define MODEL_MAX_TESTS	   16
 
 enum frame_kind {
 	FRAME_PYTHON,
@@ -103,9 +104,12 @@ struct finding {
 	struct task *task; /* of the longest incident that was in one; NULL: none */
 	struct stack *stacks[MODEL_MAX_STACKS];
 	uint32_t n_stacks;
-	const char *allowed_by; /* the reason; NULL: nobody allows it */
+	const char *tests[MODEL_MAX_TESTS]; /* the pytest nodes that ran */
+	uint32_t n_tests;		    /* of them kept */
+	const char *allowed_by;		    /* the reason; NULL: nobody allows it */
 	enum baseline_state baseline;
 	const char *worse; /* in what way; NULL unless it is */
+	uint32_t twin;	   /* counts the findings of one fingerprint from 0, by line */
 	bool is_accepted;  /* --accept-new: from now on it is in the baseline */
 };
 
@@ -178,6 +182,8 @@ struct report_options {
 };
 
 struct report {
+	const char *root_dir; /* of the repository, from which files are named; NULL: none */
+	const char *(*kind_help)(enum finding_kind kind); /* may be NULL, and return NULL */
 	const char *host;
 	const char *tool_version;
 	uint64_t started_at, ended_at;
@@ -203,6 +209,7 @@ struct report {
 
 void report_deinit(struct report *report);
 void report_sort(struct report *report);
+int report_number_twins(const struct report *report);
 bool report_has_loops(const struct report *report);
 bool report_has_detector(const struct report *report, enum finding_kind kind);
 

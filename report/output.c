@@ -14,12 +14,67 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "junit.h"
+#include "markdown.h"
 #include "output.h"
+#include "sarif.h"
 #include "text.h"
+#include "weight.h"
 
-struct suffix {
+static int write_json(FILE *out, const struct report *report)
+{
+	json_t *json;
+	int r;
+
+	if (fflush(out))
+		return -errno;
+	json = json_report(report);
+	r = json_write(fileno(out), json);
+	json_decref(json);
+	return r;
+}
+
+static int write_lines(FILE *out, const struct report *report)
+{
+	return fflush(out) ? -errno : json_write_lines(fileno(out), report);
+}
+
+static int write_text(FILE *out, const struct report *report)
+{
+	struct text_style style = {.is_colored = false};
+
+	text_report(out, report, &style);
+	return 0;
+}
+
+static int write_markdown(FILE *out, const struct report *report)
+{
+	markdown_write(out, report);
+	return 0;
+}
+
+static int write_folded(FILE *out, const struct report *report)
+{
+	folded_write(out, report);
+	return 0;
+}
+
+/* The longer suffix first. */
+static const struct format {
 	const char *suffix;
-	int format; /* -1: later */
+	int (*write)(FILE *out, const struct report *report); /* NULL: later */
+} formats[] = {
+	{".speedscope.json", speedscope_write},
+	{".trace.json", NULL},
+	{".json", write_json},
+	{".jsonl", write_lines},
+	{".txt", write_text},
+	{".md", write_markdown},
+	{".html", NULL},
+	{".sarif", sarif_write},
+	{".xml", junit_write},
+	{".folded", write_folded},
+	{".lhr", NULL},
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -30,35 +85,26 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* Return: 0, or an enum output_result. */
-int output_format_of(const char *path, enum output_format *ret_format)
+int output_format_of(const char *path, unsigned int *ret_format)
 {
-	static const struct suffix suffixes[] = {
-		{".speedscope.json", -1},
-		{".trace.json", -1},
-		{".json", OUTPUT_JSON},
-		{".jsonl", OUTPUT_LINES},
-		{".txt", OUTPUT_TEXT},
-		{".md", -1},
-		{".html", -1},
-		{".sarif", -1},
-		{".xml", -1},
-		{".folded", -1},
-		{".lhr", -1},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-		if (!ends_with(path, suffixes[i].suffix))
+	for (unsigned int i = 0; i < ARRAY_LEN(formats); i++) {
+		if (!ends_with(path, formats[i].suffix))
 			continue;
-		if (suffixes[i].format < 0)
+		if (!formats[i].write)
 			return OUTPUT_E_LATER;
-		*ret_format = (enum output_format)suffixes[i].format;
+		*ret_format = i;
 		return 0;
 	}
 	return OUTPUT_E_SUFFIX;
 }
 
+const char *output_suffix(unsigned int format)
+{
+	return formats[format].suffix;
+}
+
 /* path has to outlive the output. Return: 0 or a negative errno. */
-int output_open(struct output *output, const char *path, enum output_format format)
+int output_open(struct output *output, const char *path, unsigned int format)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
 
@@ -70,50 +116,32 @@ int output_open(struct output *output, const char *path, enum output_format form
 	return 0;
 }
 
-static int output_write_text(int fd, const struct report *report)
-{
-	struct text_style style = {.is_colored = false};
-	int copy_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	FILE *out = copy_fd < 0 ? NULL : fdopen(copy_fd, "w");
-	int r;
-
-	if (!out) {
-		r = -errno;
-		if (copy_fd >= 0)
-			close(copy_fd);
-		return r;
-	}
-	text_report(out, report, &style);
-	errno = 0;
-	r = ferror(out);
-	if (fclose(out) || r)
-		return -(errno ? errno : EIO);
-	return 0;
-}
-
 /* Write the report in place of what the file held. Return: 0 or a negative errno. */
 int output_write(struct output *output, const struct report *report)
 {
 	struct stat st;
-	json_t *json;
-	int r;
+	FILE *out;
+	int r, fd;
 
 	if (fstat(output->fd, &st))
 		return -errno;
 	if (S_ISREG(st.st_mode) && ftruncate(output->fd, 0))
 		return -errno;
-	switch (output->format) {
-	case OUTPUT_JSON:
-		json = json_report(report);
-		r = json_write(output->fd, json);
-		json_decref(json);
+	fd = fcntl(output->fd, F_DUPFD_CLOEXEC, 0);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
 		return r;
-	case OUTPUT_LINES:
-		return json_write_lines(output->fd, report);
-	case OUTPUT_TEXT:
-		return output_write_text(output->fd, report);
 	}
-	return -EINVAL;
+	errno = 0;
+	r = formats[output->format].write(out, report);
+	if (!r && ferror(out))
+		r = -(errno ? errno : EIO);
+	if (fclose(out) && !r)
+		r = -errno;
+	return r;
 }
 
 void output_close(struct output *output)

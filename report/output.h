@@ -4,12 +4,6 @@
 
 #include "model.h"
 
-enum output_format {
-	OUTPUT_JSON,
-	OUTPUT_LINES,
-	OUTPUT_TEXT,
-};
-
 enum output_result {
 	_OUTPUT_E_OK = 0,
 	OUTPUT_E_LATER,	 /* a format that is promised, but not written by this version */
@@ -18,7 +12,7 @@ enum output_result {
 
 struct output {
 	const char *path;
-	enum output_format format;
+	unsigned int format; /* of the table in output.c */
 	int fd;
 };
 
@@ -27,7 +21,8 @@ struct output {
 		.fd = -1 \
 	}
 
-int output_format_of(const char *path, enum output_format *ret_format);
-int output_open(struct output *output, const char *path, enum output_format format);
+int output_format_of(const char *path, unsigned int *ret_format);
+const char *output_suffix(unsigned int format);
+int output_open(struct output *output, const char *path, unsigned int format);
 int output_write(struct output *output, const struct report *report);
 void output_close(struct output *output);

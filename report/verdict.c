@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "gate.h"
+#include "pool.h"
 #include "stamp.h"
 #include "verdict.h"
 
@@ -99,6 +100,22 @@ void verdict_print(FILE *out, const struct gate *gate, const struct report *repo
 	fputs(" (", out);
 	print_reason(out, &rule, gate, report);
 	fputc(')', out);
+}
+
+/* Likewise as a string, which is whole UTF-8. */
+const char *verdict_words(const struct gate *gate, const struct report *report, char *buf,
+			  size_t buf_bytes)
+{
+	FILE *out = fmemopen(buf, buf_bytes, "w");
+
+	*buf = '\0';
+	if (!out)
+		return buf;
+	verdict_print(out, gate, report);
+	fclose(out);
+	buf[buf_bytes - 1] = '\0';
+	utf8_cut(buf);
+	return buf;
 }
 
 /* For itself: a whole line, with the worst finding. */

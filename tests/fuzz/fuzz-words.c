@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	struct options options = OPTIONS_DEFAULT;
 	char *text = malloc(n + 1), buf[64];
 	struct own_code own = {0};
-	enum output_format format;
+	unsigned int format;
 	struct gate_error error;
 	struct gate_rule rule;
 	uint64_t at;

@@ -270,15 +270,15 @@ static void test_call_words(void **state)
 
 static void test_formats(void **state)
 {
-	enum output_format format;
+	unsigned int format;
 
 	(void)state;
 	assert_int_equal(output_format_of("a.json", &format), 0);
-	assert_int_equal(format, OUTPUT_JSON);
+	assert_string_equal(output_suffix(format), ".json");
 	assert_int_equal(output_format_of("x/a.jsonl", &format), 0);
-	assert_int_equal(format, OUTPUT_LINES);
+	assert_string_equal(output_suffix(format), ".jsonl");
 	assert_int_equal(output_format_of("a.b.txt", &format), 0);
-	assert_int_equal(format, OUTPUT_TEXT);
+	assert_string_equal(output_suffix(format), ".txt");
 	assert_int_equal(output_format_of("a.trace.json", &format), OUTPUT_E_LATER);
 	assert_int_equal(output_format_of("a.html", &format), OUTPUT_E_LATER);
 	assert_int_equal(output_format_of("a.pdf", &format), OUTPUT_E_SUFFIX);

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Formats: a report file held against its format's rules, and read back by somebody else's reader."""
+import json
+import os
+import re
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+from . import paths, runner
+
+SCHEMAS = os.path.join(paths.TREE, "tests", "schemas")
+
+
+def check_json(path, schema):
+    """Reads a file that has to be as a schema of tests/schemas says."""
+    try:
+        import jsonschema
+    except ImportError:
+        runner.need_package("python3-jsonschema", False)
+    with open(path) as file:
+        content = json.load(file)
+    with open(os.path.join(SCHEMAS, schema)) as file:
+        rules = json.load(file)
+    cls = jsonschema.validators.validator_for(rules)
+    cls.check_schema(rules)
+    wrong = [
+        f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"
+        for error in cls(rules, format_checker=jsonschema.FormatChecker()).iter_errors(content)
+    ]
+    assert not wrong, f"{path} is not as {schema} says:\n" + "\n".join(wrong[:20])
+    return content
+
+
+def sarif(path):
+    """The one run. Rules and base ids that are named are there."""
+    run = check_json(path, "sarif.json")["runs"][0]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]] == result["ruleId"], result
+        for location in result["locations"]:
+            place = location.get("physicalLocation", {}).get("artifactLocation", {})
+            assert place.get("uriBaseId", "ROOT") in run["originalUriBaseIds"], place
+    return run
+
+
+def junit(path):
+    """[(suite, class, name, failure text or None)], as python3-junitparser reads it."""
+    try:
+        import junitparser
+    except ImportError:
+        runner.need_package("python3-junitparser", False)
+    outcome = subprocess.run(
+        ["xmllint", "--noout", "--schema", os.path.join(SCHEMAS, "junit.xsd"), path],
+        capture_output=True, text=True,
+    )
+    assert outcome.returncode == 0, outcome.stderr[:3000]
+    cases = []
+    for suite in junitparser.JUnitXml.fromfile(path):
+        found = list(suite)
+        failed = [case for case in found if case.result]
+        assert suite.tests == len(found) and suite.failures == len(failed), suite.name
+        for case in found:
+            text = case.result[0].text or case.result[0].message if case.result else None
+            cases.append((suite.name, case.classname, case.name, text))
+    assert len(cases) == len(ElementTree.parse(path).getroot().findall(".//testcase"))
+    return cases
+
+
+def folded(path):
+    """{(frames, outermost first): µs}; lines that end in a word are left out, as readers do."""
+    stacks = {}
+    with open(path) as file:
+        for line in file:
+            match = re.fullmatch(r"(.+) (\d+)\n", line)
+            if match:
+                key = tuple(match.group(1).split(";"))
+                stacks[key] = stacks.get(key, 0) + int(match.group(2))
+            else:
+                assert line.startswith("# "), line
+    return stacks
+
+
+def speedscope(path):
+    """{(frame names, outermost first): ns}."""
+    content = check_json(path, "speedscope.json")
+    frames = content["shared"]["frames"]
+    profile, = content["profiles"]
+    assert len(profile["samples"]) == len(profile["weights"])
+    assert profile["startValue"] == 0 and profile["endValue"] == sum(profile["weights"])
+    stacks = {}
+    for sample, weight in zip(profile["samples"], profile["weights"]):
+        key = tuple(frames[index]["name"] for index in sample)
+        stacks[key] = stacks.get(key, 0) + weight
+    return stacks
