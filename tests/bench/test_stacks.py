@@ -1,0 +1,57 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a stack costs, against its bars: the best of several runs, since the rest is other load."""
+import setup  # noqa: F401
+import os
+import re
+import subprocess
+
+from lib import paths, pythons, runner
+from lib.runner import test
+
+RUNS = 5
+PROBE = os.path.join(paths.BUILD, "tests", "pyframe", "pyframe-probe.so")
+SCRIPT = os.path.join(paths.TREE, "tests", "pyframe", "run.py")
+NATIVE = os.path.join(paths.BUILD, "tests", "bench", "native-cost")
+# ns, of 30 frames. A walk takes at least three passes.
+NATIVE_WARM, OWN, NAMES_FIRST = 2000, 1000, 10000
+# ns a pass, of 15 frames. Up to 3.10 frames are objects strewn over the heap, which the kernel is
+# asked for one by one, at 80 ns each; from 3.11 on most lie side by side.
+PASS, PASS_OF_OBJECTS = 1000, 1500
+N_PASSES = 3
+
+
+def best(argv, patterns, numbers=None):
+    """The least of each number over some runs."""
+    for _ in range(RUNS):
+        said = subprocess.run(argv, stdout=subprocess.PIPE, check=False, text=True).stdout
+        found = [float(re.search(pattern, said, re.S).group(1)) for pattern in patterns]
+        numbers = [min(pair) for pair in zip(numbers or found, found)]
+    return numbers
+
+
+@test
+def native_frames():
+    if not os.path.exists(NATIVE):
+        runner.skip("native frames are of x86-64")
+    warm, first = best([NATIVE], [r"unwind 30 frames: (\d+) ns", r"unwind first 30 frames: (\d+) ns"])
+    runner.note(f"30 native frames: {warm:.0f} ns, {first:.0f} ns the first time; at most {NATIVE_WARM}")
+    assert warm <= NATIVE_WARM
+
+
+@test(each=pythons.host)
+def python_frames(python):
+    own, sample, first = best(
+        [*python.argv, SCRIPT, PROBE, "--bench", "--only=none"],
+        [r" 31 frames: own (\d+) ns", r" 15 frames: .*?sample ([\d.]+) us",
+         r"names: first ([\d.]+) us[^\n]*\n +31 frames"])
+    bar = PASS if python.minor >= (3, 11) else PASS_OF_OBJECTS
+    line = (f"{python}: 31 frames {own:.0f} ns (at most {OWN}), their names at first {first * 1000:.0f} ns "
+            f"(at most {NAMES_FIRST}), a pass of 15 through the kernel {sample * 1000 / N_PASSES:.0f} ns "
+            f"(at most {bar})")
+    runner.note(line)
+    assert own <= OWN and first * 1000 <= NAMES_FIRST, line
+    assert sample * 1000 / N_PASSES <= bar, line
+
+
+runner.main(__name__)
