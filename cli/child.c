@@ -25,11 +25,22 @@
 static const int passed_on[] = {SIGINT,	 SIGQUIT, SIGTERM, SIGHUP,
 				SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
 
-static void child_reap(struct child *child)
+/*
+ * Whether it has ended; options WNOHANG: now. Where its threads are stopped to look at them
+ * (daemon/still.c), the kernel tells that as well, whatever is asked for, and would take it away
+ * from who waits for it: so it is looked at first, and taken only when it is its end.
+ */
+void child_wait(struct child *child, int options)
 {
-	if (child->pid > 0 && !child->has_ended &&
-	    waitpid(child->pid, &child->wait_status, WNOHANG) == child->pid)
-		child->has_ended = true;
+	siginfo_t info = {0};
+
+	if (child->pid <= 0 || child->has_ended ||
+	    waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOWAIT | options) || !info.si_pid ||
+	    info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED ||
+	    waitid(P_PID, (id_t)child->pid, &info, WEXITED))
+		return;
+	child->has_ended = true;
+	child->wait_status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
 }
 
 static void child_pass_on(struct child *child, const struct signalfd_siginfo *info)
@@ -62,7 +73,7 @@ static int child_dispatch(struct source *source, uint32_t events)
 	(void)events;
 	while (read(source->fd, &info, sizeof(info)) == sizeof(info))
 		child_pass_on(child, &info);
-	child_reap(child);
+	child_wait(child, WNOHANG);
 	return 0;
 }
 

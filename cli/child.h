@@ -34,5 +34,6 @@ enum child_result {
 int child_open(struct child *child, struct daemon *daemon);
 int child_start(struct child *child, char **argv, const struct child_environment *environment,
 		int *ret_errno);
+void child_wait(struct child *child, int options);
 void child_close(struct child *child);
 int child_status(const struct child *child);

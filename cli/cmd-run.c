@@ -189,8 +189,7 @@ static void run_watch(struct run *run)
 		r = daemon_dispatch(run->daemon, -1);
 	/* The core is of no more use; the program still has to be waited for. */
 	while (!run->child.has_ended)
-		if (waitpid(run->child.pid, &run->child.wait_status, 0) == run->child.pid)
-			run->child.has_ended = true;
+		child_wait(&run->child, 0);
 	end_ns = clock_monotonic() + RUN_SETTLE_NS;
 	while (!r && run->daemon->watches && !run->child.is_interrupted &&
 	       clock_monotonic() < end_ns)

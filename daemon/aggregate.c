@@ -151,14 +151,6 @@ static bool stack_equal(const struct stack *a, const struct stack *b)
 	return true;
 }
 
-static struct stack *stack_copy(const struct stack *stack)
-{
-	size_t size_bytes = sizeof(*stack) + stack->n_frames * sizeof(stack->frames[0]);
-	struct stack *copy = malloc(size_bytes);
-
-	return copy ? memcpy(copy, stack, size_bytes) : NULL;
-}
-
 /* Without room the stack is left out: the finding's counts do not depend on it. */
 static void finding_add_stack(struct finding *finding, const struct stack *stack)
 {

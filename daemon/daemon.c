@@ -21,6 +21,7 @@
 #include "listen.h"
 #include "proc.h"
 #include "stamp.h"
+#include "tracer.h"
 
 /*
  * A stall is told while it lasts within this much of its sample, and a ring of 1 MiB holds what a
@@ -80,6 +81,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 		daemon->watches = watch->next;
 		watch_free(watch);
 	}
+	tracer_free(daemon->tracer);
 	for (uint32_t i = 0; i < daemon->n_ended; i++) {
 		process_deinit(&daemon->ended[i]);
 		close_p(&daemon->ended_pidfds[i]);
@@ -124,6 +126,7 @@ struct drain daemon_drain_state(struct daemon *daemon)
 		.aggregate = daemon->aggregate,
 		.live = &daemon->live,
 		.symbols = daemon->symbols,
+		.tracer = &daemon->tracer,
 		.kinds = daemon->config.options.kinds,
 		.now_ns = clock_monotonic(),
 	};

@@ -39,6 +39,7 @@ struct daemon {
 	struct source listener;
 	char *socket_path;
 	struct names *names;
+	struct tracer *tracer;	 /* NULL: not needed yet */
 	struct symbols *symbols; /* NULL: native frames were not asked for */
 	struct aggregate *aggregate;
 	struct live live;

@@ -19,6 +19,7 @@
 #include "pitfall.h"
 #include "stuck.h"
 #include "task.h"
+#include "trace.h"
 #include "wire/check.h"
 #include "wire/ring.h"
 
@@ -145,9 +146,11 @@ static void drain_sampled(struct drain *drain, struct watch *watch, const struct
 	struct site site;
 
 	for (uint32_t i = 0; i < n_samples; i++) {
+		samples[n] = samples[i];
 		stacks[n] = watch_stack(watch, &samples[i]->head);
 		n += stacks[n] != NULL;
 	}
+	trace_apply(drain, watch, query, samples, stacks, n);
 	site_of_samples(stacks, n, &site);
 	if (!site.culprit.file && !site.culprit.function) {
 		struct record_frame raw = {
@@ -304,6 +307,7 @@ static void drain_sample(struct drain *drain, struct watch *watch,
 	if ((sample->head.flags & RECORD_FLAG_EARLY) || sample->head.ticks < sample->start ||
 	    span_ns(watch, sample->head.ticks - sample->start) < sample_limit(&limits, sample))
 		return;
+	trace_sample(drain, watch, sample);
 	if (stall->is_open && stall->turn_seq == sample->turn_seq &&
 	    stall->callback_seq == sample->callback_seq)
 		return;
@@ -443,6 +447,7 @@ void drain_watch(struct drain *drain, struct watch *watch)
 	if (watch->is_corrupt)
 		return;
 	watch_calibrate(watch);
+	trace_collect(drain, watch, 0);
 	for (uint32_t i = 0; i < REGION_N_SLOTS; i++) {
 		turn_seqs[i] = atomic_load_explicit(&region_slot(&watch->region, i)->turn_seq,
 						    memory_order_acquire);

@@ -10,6 +10,7 @@
 struct drain {
 	struct aggregate *aggregate;
 	struct live *live;
+	struct tracer **tracer;	 /* made when it is needed; NULL: there is none to be */
 	struct symbols *symbols; /* NULL: native frames were not asked for */
 	uint32_t kinds;		 /* KIND_MASK of each that is judged */
 	nsec_t now_ns;		 /* CLOCK_MONOTONIC */

@@ -20,6 +20,7 @@
 #include "listen.h"
 #include "log.h"
 #include "proc.h"
+#include "tracer.h"
 #include "wire/hello.h"
 #include "wire/options.h"
 
@@ -186,6 +187,21 @@ static int waking_step(struct waking *waking)
 	return -1;
 }
 
+/* What --native cost the watched threads. */
+static void service_say_stops(struct daemon *daemon)
+{
+	struct tracer_figures figures;
+
+	if (!daemon->tracer)
+		return;
+	figures = tracer_figures(daemon->tracer);
+	log_line("stopped a thread %llu times, for %llu us at the median, p99 %llu us, max %llu us",
+		 (unsigned long long)figures.n_stills,
+		 (unsigned long long)(figures.p50_ns / NSEC_PER_USEC),
+		 (unsigned long long)(figures.p99_ns / NSEC_PER_USEC),
+		 (unsigned long long)(figures.max_ns / NSEC_PER_USEC));
+}
+
 static void service_run(struct daemon *daemon)
 {
 	struct waking waking = {.started_ns = clock_monotonic()};
@@ -203,6 +219,7 @@ static void service_run(struct daemon *daemon)
 	else
 		log_line("ending on signal %d, %u processes watched", ending.signal,
 			 daemon->n_watches);
+	service_say_stops(daemon);
 	daemon_remove_source(daemon, &ending.source);
 	close(ending.source.fd);
 }

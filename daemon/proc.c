@@ -28,7 +28,9 @@
 /* The shim moves its descriptors up to about 900; one with many more is not worth the search. */
 #define PROC_MAX_FDS  4096
 #define PROC_MAX_PIDS 65536
-#define PROC_MEMFD    "/memfd:loophound"
+/* A loop runs in one of the first. */
+#define PROC_MAX_THREADS 4096
+#define PROC_MEMFD	 "/memfd:loophound"
 
 /* A descriptor that polls readable when the process ends; -1 where there is none (Linux < 5.3). */
 int proc_pidfd(int32_t pid)
@@ -118,6 +120,59 @@ bool proc_maps_region(int32_t pid, uint64_t inode)
 	return is_mapped;
 }
 
+static void closedir_p(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* Whether a thread is the one that knows itself by that number: "NSpid: OURS ... THEIRS". */
+static bool is_thread(int32_t pid, const char *tid, int32_t their_tid)
+{
+	char path[64], line[256];
+	bool is_it = false;
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/status", pid, tid);
+	status = fopen(path, "re");
+	while (status && fgets(line, sizeof(line), status)) {
+		const char *last = strrchr(line, '\t');
+
+		if (strncmp(line, "NSpid:", 6) || !last)
+			continue;
+		is_it = atoi(last + 1) == their_tid;
+		break;
+	}
+	if (status)
+		fclose(status);
+	return is_it;
+}
+
+/*
+ * A thread of a process by the number it has in its own pid namespace.
+ *
+ * Return: its number in ours; 0 when there is none.
+ */
+int32_t proc_find_thread(int32_t pid, int32_t their_tid)
+{
+	_cleanup_(closedir_p) DIR *dir = NULL;
+	struct dirent *entry;
+	char path[64];
+
+	if (their_tid <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "%d", their_tid);
+	if (is_thread(pid, path, their_tid))
+		return their_tid;
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	for (unsigned int i = 0; dir && i < PROC_MAX_THREADS && (entry = readdir(dir)); i++)
+		if (isdigit((unsigned char)entry->d_name[0]) &&
+		    is_thread(pid, entry->d_name, their_tid))
+			return atoi(entry->d_name);
+	return 0;
+}
+
 /* Whether a process sees the files that we see: the same mounts from the same root. */
 bool proc_has_our_root(int32_t pid)
 {
@@ -180,12 +235,6 @@ static bool wake_fd(int dir_fd, const char *name)
 		return false;
 	fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	return fd >= 0 && wake_region(fd);
-}
-
-static void closedir_p(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
 }
 
 static unsigned int wake_process(const char *pid)

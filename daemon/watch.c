@@ -120,6 +120,7 @@ struct watch *watch_free(struct watch *watch)
 		return NULL;
 	stall_deinit(&watch->stalls);
 	native_deinit(&watch->natives);
+	trace_deinit(&watch->trace);
 	if (watch->pidfd >= 0)
 		close(watch->pidfd);
 	if (watch->is_mapped)
@@ -237,9 +238,8 @@ const char *watch_string(const struct watch *watch, uint32_t offset)
 }
 
 /* A file as the process names it; one that is relative is below the directory it started in. */
-static const char *watch_file(const struct watch *watch, uint32_t offset)
+static const char *watch_file(const struct watch *watch, const char *file)
 {
-	const char *file = watch_string(watch, offset);
 	char path[sizeof(watch->cwd) + POOL_MAX_STRING + 2];
 
 	if (!file || *file == '/' || *file == '<' || !*watch->cwd)
@@ -248,16 +248,37 @@ static const char *watch_file(const struct watch *watch, uint32_t offset)
 	return pool_keep_text(names_pool(watch->names), path);
 }
 
+/* file and function are strings of the pool. */
+static void frame_fill(const struct watch *watch, const char *file, const char *function,
+		       int32_t line, struct frame *ret_frame)
+{
+	ret_frame->file = watch_file(watch, file);
+	ret_frame->function = function;
+	ret_frame->module =
+		names_module(watch->names, watch->is_mapped ? watch->pid : 0, ret_frame->file);
+	ret_frame->line = MAX(line, 0);
+	ret_frame->kind = FRAME_PYTHON;
+	ret_frame->is_own = own_code_is_own(&watch->own, ret_frame->file);
+}
+
+static const char *keep_or_null(const struct watch *watch, const char *text)
+{
+	return *text ? pool_keep_text(names_pool(watch->names), text) : NULL;
+}
+
+/* A Python frame whose names came from elsewhere than the arena; "" for one that is not known. */
+void watch_frame_named(const struct watch *watch, const char *file, const char *function,
+		       int32_t line, struct frame *ret_frame)
+{
+	frame_fill(watch, keep_or_null(watch, file), keep_or_null(watch, function), line,
+		   ret_frame);
+}
+
 /* One frame with its names, and whether it is the user's own. */
 void watch_frame(const struct watch *watch, const struct record_frame *raw, struct frame *ret_frame)
 {
-	ret_frame->file = watch_file(watch, raw->file_str);
-	ret_frame->function = watch_string(watch, raw->function_str);
-	ret_frame->module =
-		names_module(watch->names, watch->is_mapped ? watch->pid : 0, ret_frame->file);
-	ret_frame->line = MAX(raw->line, 0);
-	ret_frame->kind = FRAME_PYTHON;
-	ret_frame->is_own = own_code_is_own(&watch->own, ret_frame->file);
+	frame_fill(watch, watch_string(watch, raw->file_str),
+		   watch_string(watch, raw->function_str), raw->line, ret_frame);
 }
 
 /* The stack of a checked record with its names. Return: for free(); NULL without memory. */

@@ -12,6 +12,7 @@
 #include "native.h"
 #include "own-code.h"
 #include "stall.h"
+#include "trace.h"
 #include "wire/region.h"
 
 struct watch {
@@ -37,6 +38,7 @@ struct watch {
 	uint64_t mult; /* of its clock, as measured here; 0: not yet */
 	struct stall_table stalls;
 	struct native_table natives;
+	struct trace_table trace;
 };
 
 enum watch_result {
@@ -59,6 +61,8 @@ struct limits watch_limits(const struct watch *watch, uint32_t kinds);
 uint64_t watch_realtime(const struct watch *watch, nsec_t monotonic_ns);
 const char *watch_string(const struct watch *watch, uint32_t offset);
 struct stack *watch_stack(const struct watch *watch, const struct record *record);
+void watch_frame_named(const struct watch *watch, const char *file, const char *function,
+		       int32_t line, struct frame *ret_frame);
 void watch_frame(const struct watch *watch, const struct record_frame *raw,
 		 struct frame *ret_frame);
 

@@ -53,6 +53,15 @@ struct task *task_copy(const struct task *task)
 	return copy ? memcpy(copy, task, task_bytes(task->n_chain)) : NULL;
 }
 
+/* Return: for free(); NULL without memory. */
+struct stack *stack_copy(const struct stack *stack)
+{
+	size_t size_bytes = sizeof(*stack) + stack->n_frames * sizeof(stack->frames[0]);
+	struct stack *copy = malloc(size_bytes);
+
+	return copy ? memcpy(copy, stack, size_bytes) : NULL;
+}
+
 /* Return: NULL */
 struct finding *finding_free(struct finding *finding)
 {

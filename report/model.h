@@ -217,6 +217,7 @@ bool finding_counts(const struct finding *finding);
 const char *baseline_state_name(enum baseline_state state);
 struct task *task_new(uint32_t n_chain);
 struct task *task_copy(const struct task *task);
+struct stack *stack_copy(const struct stack *stack);
 struct finding *finding_free(struct finding *finding);
 const struct frame *finding_inside(const struct finding *finding);
 double loop_utilisation(const struct loop *loop);

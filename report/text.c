@@ -253,8 +253,12 @@ static void text_callers(FILE *out, const struct finding *finding, const struct 
 /* The native frames inside of the innermost Python frame: through what it waits or computes. */
 static void text_natives(FILE *out, const struct finding *finding)
 {
-	const struct stack *stack = finding->n_stacks ? finding->stacks[0] : NULL;
+	const struct stack *stack = NULL;
 
+	for (uint32_t i = 0; i < finding->n_stacks && !stack; i++)
+		if (finding->stacks[i]->n_frames &&
+		    finding->stacks[i]->frames[0].kind == FRAME_NATIVE)
+			stack = finding->stacks[i];
 	for (uint32_t i = 0; stack && i < stack->n_frames && i < TEXT_MAX_NATIVES; i++) {
 		const struct frame *frame = &stack->frames[i];
 
