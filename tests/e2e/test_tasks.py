@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The task of a stall: its name, what it awaits and who awaits it, as the program itself says."""
 import setup  # noqa: F401
+import glob
 import json
 import os
+import tempfile
 
 from lib import paths, pythons, runner, watch
-from lib.report import mark_line, same_file
-from lib.runner import Skip, test
+from lib.report import Report, mark_line, same_file
+from lib.runner import test
 
 PROGRAM = paths.program("tasks.py")
 
@@ -72,6 +74,107 @@ def task_of_each_stall_is_what_the_program_says(python_and_loop):
         assert without_folders(task) == {key: stall[key] for key in without_folders(task)}, stall
     awaited = [stall["name"] for stall in told if stall["awaited_by"]]
     assert len(awaited) == (7 if python.minor >= (3, 14) else 0), awaited
+
+
+ODD = paths.program("tasks_odd.py")
+
+
+@test(each=pythons.every)
+def odd_tasks_are_told_right_or_not_at_all(python):
+    outcome = watch.watched([*python.argv, ODD])
+    assert outcome.status == 0 and not outcome.stderr, outcome.text()
+    told = {int(line): name for line, name in json.loads(outcome.stdout).items()}
+    for line, name in told.items():
+        task = outcome.report.one("blocking-call", ODD, line)["task"]
+        found = task["name"] if task else None
+        if name == "one of two":
+            # It changed while it was read: one of the names, or none.
+            assert found in (None, ("spam" * 1000)[:127], ("eggs" * 1000)[:127]), found
+        else:
+            assert found == name, (line, name, task)
+    assert len(outcome.report.findings) == len(told), outcome.report.brief()
+    assert not outcome.report.lost(), outcome.report.brief()
+
+
+@test(each=pythons.every)
+def killed_in_a_task_that_never_came_back(python):
+    path = paths.program("task_stuck.py")
+    outcome = watch.watched([*python.argv, path], ["--stuck", "300ms"])
+    assert outcome.status == 137, outcome.text()
+    task = outcome.report.one("stuck")["task"]
+    assert (task["name"], task["coro"]) == ("the last one", "outer"), task
+    assert [at["function"] for at in task["await_chain"]] == ["outer", "forever"], task
+
+
+@test
+def text_names_a_task_that_was_given_a_name():
+    outcome = watch.watched([*pythons.debian().argv, PROGRAM], quiet=False)
+    text = outcome.stderr.decode()
+    assert "        in task three deep (three_deep)\n" in text, text
+    assert "in task Task-" not in text, text
+
+
+@test(each=pythons.every)
+def recording_keeps_the_task(python):
+    folder = tempfile.mkdtemp(prefix="recording-")
+    outcome = watch.run([*python.argv, PROGRAM], env={
+        "LD_PRELOAD": paths.SHIM, "LOOPHOUND_DIR": folder,
+        "LOOPHOUND_SOCKET": folder + "/nobody-listens",
+    })
+    told = [stall for stall in json.loads(outcome.stdout) if stall["has_task"]]
+    read = watch.run([paths.LOOPHOUND, "report", "--json", *glob.glob(folder + "/*.lhr")])
+    report = Report(json.loads(read.stdout))
+    for stall in told:
+        task = found_for(report, stall)["task"]
+        assert without_folders(task) == {key: stall[key] for key in without_folders(task)}, stall
+
+
+@test(each=pythons.every)
+def task_of_a_sub_interpreter_is_told_from_that_of_the_main_one(python):
+    path = paths.program("task_sub.py")
+    outcome = watch.both([*python.argv, path])
+    assert b"both" in outcome.stdout, outcome.text()
+    found = {
+        (call["culprit"]["file"][0] == "<", call["task"]["name"], call["task"]["coro"])
+        for call in outcome.report.of("blocking-call")
+    }
+    assert found == {
+        (True, "in a sub-interpreter", "inner"), (False, "in the main one", "outer"),
+    }, outcome.report.brief()
+    assert not outcome.report.lost(), outcome.report.brief()
+
+
+def claims():
+    """Each interpreter as it is and as if it was the one before or after; one as if of no kind."""
+    found = []
+    for python in pythons.every():
+        before, after = (f"3.{python.minor[1] + step}.1" for step in (-1, 1))
+        found += [f"{python}/{claim}" for claim in ("its own", before, after)]
+    return found + [f"{pythons.debian()}/{claim}" for claim in ("3.16.0", "2.7.18", "x")]
+
+
+# Frames, code and lines of these lie alike: the reader reads them right, and says so.
+ALIKE = [{(3, 8), (3, 9)}]
+
+
+@test(each=claims)
+def interpreter_that_is_not_what_it_says_is_refused(label):
+    python, claim = of_label(label)
+    path = paths.program("tells_another_version.py")
+    argv = [*python.argv, path, claim]
+    bare, seen = watch.unwatched(argv), watch.watched(argv, quiet=False)
+    assert (bare.status, bare.stdout) == (seen.status, seen.stdout), seen.text()
+    assert bare.status == 0, bare.text()
+    claimed = tuple(int(part) for part in claim.split(".")[:2]) if claim[0] in "23" else ()
+    call = seen.report.one("blocking-call")
+    if claim == "its own" or {python.minor, claimed} in ALIKE:
+        assert call["culprit"]["line"] == mark_line(path, "blocking-call"), call
+        assert not seen.report.lost(), seen.report.brief()
+        return
+    assert seen.report.lost() == {"python-unknown": 1}, seen.report.brief()
+    assert b"not seen: python-unknown 1 (interpreters whose stacks cannot be read)" in seen.stderr
+    assert call["task"] is None and not call["stacks"], call
+    assert call["count"] == 1 and call["culprit"]["file"] is None, call
 
 
 runner.main(__name__)
