@@ -27,7 +27,7 @@
  * A stall is told while it lasts within this much of its sample, and a ring of 1 MiB holds what a
  * process records in it many times over. Looking at an idle ring costs two loads.
  */
-#define DAEMON_TICK_MS 25
+#define DAEMON_TICK_MS 20
 
 /* The end of a process shows on its connection; this is for those where it does not. */
 #define DAEMON_REAP_NS (250 * NSEC_PER_MSEC)

@@ -11,6 +11,7 @@ import glob
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -18,6 +19,8 @@ from lib import paths, watch
 
 COST = re.compile(r"^(?:[+\-*]?\d*|\*) (\d+)$")
 NAME = re.compile(r"^\((\d+)\)(?: (.*))?$")
+# Of a block in work.py's mode "count".
+OPERATIONS = 2000
 # The thread that runs the program; the watchdog is another.
 FIRST_THREAD = "-01"
 
@@ -57,15 +60,20 @@ class Count:
         self.shim = sum(n for name, n in costs.items() if "libloophound" in name)
 
 
-def count(argv, is_watched, stdin=b"", env=None):
+def count(argv, is_watched, stdin=b""):
     """Runs it to its end under callgrind."""
-    with tempfile.TemporaryDirectory(prefix="callgrind-") as folder:
-        more = {"LD_PRELOAD": paths.SHIM, "LOOPHOUND_DIR": folder} if is_watched else {}
+    with tempfile.TemporaryDirectory(prefix="callgrind-") as folder, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as daemon:
+        # A daemon that never says a word is enough for all that a program does for one.
+        daemon.bind(f"{folder}/socket")
+        daemon.listen(8)
+        more = {"LD_PRELOAD": paths.SHIM, "LOOPHOUND_SOCKET": f"{folder}/socket"}
+        more = more if is_watched else {}
         result = subprocess.run(
             ["valgrind", "--tool=callgrind", "--separate-threads=yes", "-q",
              f"--callgrind-out-file={folder}/out", *argv],
             input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300,
-            env=watch.clean_env(**more, **(env or {})),
+            env=watch.clean_env(**more),
         )
         assert result.returncode == 0, result.stderr.decode(errors="replace")[-3000:]
         found = glob.glob(f"{folder}/out{FIRST_THREAD}") or glob.glob(f"{folder}/out")
@@ -73,10 +81,16 @@ def count(argv, is_watched, stdin=b"", env=None):
             return Count(_parse(file))
 
 
-def per_operation(work, loop, python, blocks=3):
-    """Instructions of the shim for one operation of a work: what more blocks of it cost more."""
-    argv = [*python.argv, os.path.join(os.path.dirname(os.path.realpath(__file__)), "work.py"),
-            work, loop, "plain", "-1", os.path.join(paths.BUILD, "tests/bench/libbench-calls.so")]
-    few = count(argv, True, b"\n")
-    many = count(argv, True, b"\n" * (1 + blocks))
-    return few, many
+WORK = os.path.join(os.path.dirname(os.path.realpath(__file__)), "work.py")
+LIBRARY = os.path.join(paths.BUILD, "tests", "bench", "libbench-calls.so")
+
+
+def per_operation(work, loop, python, blocks=2):
+    """
+    Instructions of the shim for one operation of a work: what so many more blocks of it cost. So
+    the start of the program and of the watch is not in it, but that of a loop is, once a block.
+    """
+    argv = [*python.argv, WORK, work, loop, "count", "-1", LIBRARY]
+    few, many = (count(argv, True, b"\n" * n) for n in (1, 1 + blocks))
+    operations = blocks * OPERATIONS
+    return (many.shim - few.shim) / operations

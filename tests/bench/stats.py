@@ -12,29 +12,29 @@ import statistics
 MIN_VALUES = 6
 
 
-def interval_ranks(n):
-    """The ranks, from 0, between which the median lies with at least 95 %."""
-    assert n >= MIN_VALUES, f"{n} values give no 95 % interval"
-    chance, low = 0.0, -1
-    for k in range(n):
-        chance += math.comb(n, k) / 2.0 ** n
-        if chance > 0.025:
-            break
-        low = k
-    low += 1
-    # low values may be cut off at each side; rank low - 1 is the last that is too low.
-    low = max(low - 1, 0)
-    return low, n - 1 - low
+def interval_ranks(n, share=0.5):
+    """The ranks, from 0, between which what `share` of all values lie below is, with 95 %."""
+    def below(k):
+        """How likely at most k of n values lie below it."""
+        return sum(
+            math.comb(n, i) * share ** i * (1 - share) ** (n - i) for i in range(k + 1))
+
+    low = max(k for k in range(n) if k == 0 or below(k) <= 0.025)
+    high = min(k for k in range(n) if k == n - 1 or below(k) >= 0.975)
+    return low, high
 
 
 class Spread:
-    """A median with the interval around it."""
+    """A median, or another quantile, with the interval around it."""
 
-    def __init__(self, values):
+    def __init__(self, values, share=0.5):
         ordered = sorted(values)
-        low, high = interval_ranks(len(ordered))
         self.n = len(ordered)
-        self.median = statistics.median(ordered)
+        assert self.n >= MIN_VALUES, f"{self.n} values give no 95 % interval"
+        low, high = interval_ranks(self.n, share)
+        self.median = (
+            statistics.median(ordered) if share == 0.5
+            else ordered[min(self.n - 1, int(self.n * share))])
         self.low = ordered[low]
         self.high = ordered[high]
 
@@ -46,6 +46,5 @@ class Spread:
         return f"{self.median:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
-def percentile(values, percent):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+def percentile_spread(values, percent):
+    return Spread(values, percent / 100)

@@ -3,7 +3,7 @@
 
     python3 work.py WORK LOOP MODE CPU [ARGUMENT]
 
-WORK is a function below, LOOP asyncio or uvloop, MODE one of "plain", "thread", "debug", "patch", "profile"
+WORK is a function below, LOOP asyncio or uvloop, MODE one of "plain", "count", "thread", "debug", "patch", "profile"
 (plain whether watched or not: that is the business of who starts it), CPU the core to stay on (-1:
 any). For every line on stdin one block is done, and its ns per operation written to stdout, as a
 line. A block is BLOCK_RUNS runs, and its figure the fastest of them: what another program took from
@@ -24,6 +24,8 @@ import zlib
 # Few, since a fast run happens to either side alike; enough that one is left alone.
 BLOCK_RUNS = 5
 CHAINS = 100
+# Operations of a block in mode "count", which callgrind.py divides by.
+COUNTED = 2000
 # Objects made and not freed by count, before they are collected between two blocks.
 GARBAGE = 50000
 NOW_NS = time.perf_counter_ns
@@ -250,8 +252,8 @@ def plan(work, library):
         where, _, name = work.partition("-call-")
         calls = _Calls(library, name)
 
-        async def on_loop():
-            return calls()
+        async def on_loop(n=2000):
+            return calls(n)
 
         return (on_loop, True) if where == "loop" else (calls, False)
     function = globals()[work]
@@ -300,9 +302,10 @@ def main():
     for _ in sys.stdin:
         if gc.get_count()[0] > GARBAGE:
             gc.collect()
-        figures = []
-        for _ in range(BLOCK_RUNS):
-            figures.append(loop.run_until_complete(function()) if is_async else function())
+        runs = [()] * BLOCK_RUNS if mode != "count" else [(COUNTED,)]
+        figures = [
+            loop.run_until_complete(function(*n)) if is_async else function(*n) for n in runs
+        ]
         print(min(figures), flush=True)
     if loop:
         loop.close()
