@@ -18,20 +18,18 @@
  *   the two.
  * - A module may have been unloaded, and another one lie where it lay: rules are used again only if
  *   the bytes they were made of are still the same. They are read by plain loads, of a module that
- *   the loader has found around an instruction this stack returns to.
+ *   the loader has found around an instruction this stack returns to: a file cut short under its
+ *   mapping is met by the program itself with its next instruction there.
  * - A new return address must have a call before it, or be where a signal frame or a first function
  *   begins.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/types.h>
-#include <unistd.h>
 
+#include "own-stack.h"
 #include "unwind.h"
 
 /* Of a service some hundreds of places are on stacks that block. 80 KiB, of which only what is used
@@ -39,8 +37,7 @@
 #define UNWIND_N_STEPS 1024
 /* Tried from where an instruction belongs. */
 #define UNWIND_N_PROBES 4
-/* Of the stack that is in use: 16 MiB. Deeper ones are read through the kernel. */
-#define UNWIND_MAX_PAGES  4096
+/* What is mapped, is mapped in pages of at least this. */
 #define UNWIND_PAGE_BYTES UINT64_C(4096)
 #define UNWIND_EXACT	  (UINT64_C(1) << 63)
 /* In a step: the register is not saved. */
@@ -65,17 +62,14 @@ struct step_slot {
 
 static struct step_slot step_slots[UNWIND_N_STEPS];
 
-/* The thread's own stack, as far down as it has been seen: every page of it was readable. */
-static __thread uint64_t own_begin;
-static __thread uint64_t own_end;
-
 /* _dl_find_object(); NULL: not looked for, or a glibc before 2.35. Not linked, not even weakly: the
  * loader would refuse the whole library where the version is not known. */
 static __typeof__(_dl_find_object) *find_object;
 
-/* Called by the constructor: it takes the loader's lock. */
+/* Called by the constructor, on the first thread: it takes the loader's lock. */
 _hidden_ void unwind_init(void)
 {
+	own_stack_init();
 	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
 }
 
@@ -192,68 +186,12 @@ static bool step_is_true(struct unwind *u, const struct unwind_rules *step)
 	return true;
 }
 
-/* Whether each page from begin to end can be read. */
-static bool stack_is_readable(const struct mem *mem, uint64_t begin, uint64_t end)
-{
-	struct iovec ranges[32];
-	char bytes[32];
-	size_t n, n_read;
-
-	if ((end - begin) / UNWIND_PAGE_BYTES > UNWIND_MAX_PAGES)
-		return false;
-	while (begin < end) {
-		for (n = 0; n < ARRAY_LEN(ranges) && begin < end; begin += UNWIND_PAGE_BYTES)
-			ranges[n++] = (struct iovec){(void *)(uintptr_t)begin, 1};
-		if (mem_read_ranges_remote(mem->pid, ranges, n, bytes, &n_read) || n_read != n)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Where the thread's own stack ends: a thread's is below its control block, the first one's below
- * the program's arguments. pthread_getattr_np() would know, and allocates.
- */
-static uint64_t stack_top(uint64_t rsp)
-{
-	uint64_t of_thread = (uint64_t)pthread_self(), of_program = getauxval(AT_RANDOM);
-	uint64_t top = UINT64_MAX;
-
-	if (of_thread > rsp)
-		top = of_thread;
-	if (of_program > rsp && of_program < top)
-		top = of_program;
-	return top & ~(UINT64_C(8) - 1);
-}
-
-/*
- * The first time, and when the stack is deeper than ever: is what lies between here and its end
- * one readable piece? A coroutine's stack is not, since a page that cannot be read lies below the
- * stack of each thread.
- */
-static __attribute__((noinline)) bool stack_grow(const struct mem *mem, uint64_t rsp)
-{
-	uint64_t begin = rsp & ~(UNWIND_PAGE_BYTES - 1), end = own_end ? own_begin : stack_top(rsp);
-
-	if (end <= begin || end == (UINT64_MAX & ~UINT64_C(7)) ||
-	    !stack_is_readable(mem, begin, end))
-		return false;
-	if (!own_end)
-		own_end = end;
-	own_begin = begin;
-	return true;
-}
-
 static void stack_find(struct unwind *u)
 {
 	uint64_t rsp = u->regs[CFI_RSP];
 
-	u->stack_begin = u->stack_end = 0;
-	if ((rsp >= own_begin && rsp < own_end) ||
-	    ((!own_end || rsp < own_begin) && stack_grow(&u->mem, rsp))) {
-		u->stack_begin = rsp;
-		u->stack_end = own_end;
-	}
+	u->stack_end = own_stack_end(&u->mem, rsp);
+	u->stack_begin = u->stack_end ? rsp : 0;
 }
 
 static __attribute__((noinline)) int stack_word_remote(struct unwind *u, uint64_t raddr,

@@ -581,6 +581,12 @@ int probe_ask(int question_fd, int answer_fd, const struct probe_request *reques
 #ifdef PROBE_UNWIND
 #include "unwind.h"
 
+/* On the first thread, which loads this. */
+__attribute__((constructor)) static void probe_init(void)
+{
+	unwind_init();
+}
+
 /* Where the function around an instruction begins; 0: not known. */
 static uint64_t probe_function(const struct unwind *u, uint64_t header_raddr, uint64_t rip)
 {
@@ -638,7 +644,6 @@ int probe_count_loops(void)
 	int n = 0;
 	Dl_info info;
 
-	unwind_init();
 	loop = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault");
 	if (!loop || !unwind_is_available() ||
 	    !dladdr1((void *)loop, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "own-stack.h"
 #include "unwind.h"
 
 #define MAX_FRAMES  128
@@ -75,6 +76,15 @@ static __attribute__((noinline)) void compare(void)
 		for (uint32_t k = 1; k < taken.n; k++)
 			assert_true(taken.rips[k] == (uint64_t)(uintptr_t)expected[k]);
 	}
+}
+
+/* Whether where this is called is the stack its thread was started with. */
+static bool is_own_stack(void)
+{
+	const struct mem mem = {.kind = MEM_REMOTE, .pid = getpid()};
+	uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+
+	return own_stack_end(&mem, here) > here;
 }
 
 static volatile int sink;
@@ -173,6 +183,7 @@ static void test_signal_frames(void **state)
 static void *thread_main(void *unused)
 {
 	(void)unused;
+	assert_true(is_own_stack());
 	compare();
 	through_realigned(compare);
 	return NULL;
@@ -340,6 +351,7 @@ static void lie_in_coroutine(void)
 		asm_lying(take_only, (uint64_t)(uintptr_t)__builtin_frame_address(0) + offset);
 	asm_bare(take_only);
 	assert_int_equal(taken.n, 2);
+	assert_false(is_own_stack());
 }
 
 static void test_coroutines(void **state)
@@ -350,6 +362,7 @@ static void test_coroutines(void **state)
 		coroutine_run(compare, i & 1);
 		expected_end = PYFRAME_END_COMPLETE;
 		coroutine_run(lie_in_coroutine, i & 1);
+		assert_true(is_own_stack());
 		compare();
 	}
 }
