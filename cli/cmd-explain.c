@@ -76,6 +76,49 @@ static const char *const texts[_KIND_N] = {
 		"          use(task.result())\n"
 		"\n"
 		"Or await the task where its result is needed.\n",
+	[KIND_GATHER_SIBLING_LOST] =
+		"asyncio.gather() raised the first failure. Another of its coroutines failed\n"
+		"later, and nobody will hear of it. The site is where that one was raised. A\n"
+		"task that you made yourself is never reported: you may still await it.\n"
+		"\n"
+		"  wrong   await asyncio.gather(charge(a), charge(b))\n"
+		"  right   results = await asyncio.gather(charge(a), charge(b),\n"
+		"                                         return_exceptions=True)\n"
+		"          for result in results:\n"
+		"              if isinstance(result, Exception): ...\n"
+		"\n"
+		"Or asyncio.TaskGroup (3.11): it raises them all, for except*.\n",
+	[KIND_SWALLOWED_CANCELLATION] =
+		"Your code cancelled a task, and the task ended with a result: something in it\n"
+		"caught the CancelledError and did not raise it again, so that who waits for it,\n"
+		"a timeout or a group, takes it for done. The site is the await at which it was\n"
+		"caught, the origin is who cancelled. Not counted: a cancellation that a\n"
+		"library, a timer or the task itself asked for, and one taken back by\n"
+		"uncancel().\n"
+		"\n"
+		"  wrong   try:\n"
+		"              await work()\n"
+		"          except asyncio.CancelledError:\n"
+		"              pass\n"
+		"  right   except asyncio.CancelledError:\n"
+		"              await clean_up()\n"
+		"              raise\n"
+		"\n"
+		"A bare except and except BaseException catch it too.\n",
+	[KIND_IGNORED_CANCELLATION] =
+		"Your code cancelled a task, and --cancel-grace (10s) after the cancellation\n"
+		"reached it, it still runs. The site is where it is then, the origin is who\n"
+		"cancelled. When it ends later it is not also swallowed-cancellation.\n"
+		"\n"
+		"  wrong   while True:\n"
+		"              try:\n"
+		"                  await step()\n"
+		"              except BaseException:\n"
+		"                  log()\n"
+		"  right       except Exception:\n"
+		"                  log()\n"
+		"\n"
+		"A clean-up that takes longer on purpose: raise --cancel-grace.\n",
 };
 
 /* Return: NULL for a kind that is not detected yet. */

@@ -39,6 +39,7 @@ enum {
 	KEY_NATIVE,
 	KEY_COLOR,
 	KEY_BPF,
+	KEY_CANCEL_GRACE,
 	KEY_LATER,
 };
 
@@ -89,6 +90,9 @@ static error_t parse_limits(int key, char *arg, struct argp_state *state)
 	case KEY_NATIVE:
 		shared->limits.is_native = true;
 		return 0;
+	case KEY_CANCEL_GRACE:
+		take_duration("cancel-grace", arg, &shared->limits.cancel_grace_ns);
+		return 0;
 	case KEY_WARMUP:
 		take_duration("warmup", arg, &shared->limits.warmup_ns);
 		return 0;
@@ -103,6 +107,7 @@ static const struct argp_option limits_options[] = {
 	{"long-turn", KEY_LONG_TURN, "100ms", 0, "a turn this long", 1},
 	{"blocking-call", KEY_BLOCKING_CALL, "20ms", 0, "a call this long", 1},
 	{"stuck", KEY_STUCK, "1s", 0, "a turn this long that has not ended", 1},
+	{"cancel-grace", KEY_CANCEL_GRACE, "10s", 0, "a task goes on this long when cancelled", 1},
 	{"warmup", KEY_WARMUP, "0s", 0, "judge nothing in a process before", 1},
 	{"native", KEY_NATIVE, 0, 0, "native frames in the stacks too", 1},
 	{0},
@@ -233,7 +238,6 @@ const struct argp shared_output_argp = {.options = output_options, .parser = par
 /* The options after KEY_LATER are its number of the table further. */
 static const struct argp_option later_options[] = {
 	{"bpf", KEY_BPF, "auto|off", 0, "kernel probes (on: not available yet)", 3},
-	{"cancel-grace", KEY_LATER + 1, "DURATION", OPTION_HIDDEN, 0, 3},
 	{"task-flood", KEY_LATER + 2, "N", OPTION_HIDDEN, 0, 3},
 	{"annotate", KEY_LATER + 8, "WHERE", OPTION_HIDDEN, 0, 3},
 	{"release", KEY_LATER + 9, "NAME", OPTION_HIDDEN, 0, 3},
@@ -281,11 +285,12 @@ void shared_to_environment(const struct shared *shared, char *buf, size_t buf_by
 
 	snprintf(buf, buf_bytes,
 		 "slow-callback=%lluns,long-turn=%lluns,blocking-call=%lluns,stuck=%lluns,"
-		 "warmup=%lluns%s",
+		 "warmup=%lluns,cancel-grace=%lluns%s",
 		 (unsigned long long)limits->slow_callback_ns,
 		 (unsigned long long)limits->long_turn_ns,
 		 (unsigned long long)limits->blocking_call_ns, (unsigned long long)limits->stuck_ns,
-		 (unsigned long long)limits->warmup_ns, limits->is_native ? ",native" : "");
+		 (unsigned long long)limits->warmup_ns, (unsigned long long)limits->cancel_grace_ns,
+		 limits->is_native ? ",native" : "");
 }
 
 /*
@@ -315,6 +320,7 @@ void shared_report_options(const struct shared *shared, struct report_options *r
 		.blocking_call_ns = shared->limits.blocking_call_ns,
 		.stuck_ns = shared->limits.stuck_ns,
 		.warmup_ns = shared->limits.warmup_ns,
+		.cancel_grace_ns = shared->limits.cancel_grace_ns,
 		.is_strict = shared->limits.is_strict,
 		.is_native = shared->limits.is_native,
 		.kinds = shared->kinds,

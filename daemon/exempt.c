@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exempt: calls that wait and are nobody's mistake
+ * Exempt: what looks like a mistake and is nobody's
  *
  * Thread.start() waits until the new thread runs. That takes microseconds, or on a busy machine as
  * long as the scheduler and the GIL take to get to it; to_thread() and run_in_executor(), the right
@@ -34,4 +34,35 @@ bool exempt_call(const struct stack *stack)
 		if (is_thread_start(&stack->frames[i]))
 			return true;
 	return false;
+}
+
+/* A frame of asyncio/tasks.py, by its qualified name (3.11) or its plain one. */
+static bool is_asyncio_tasks(const struct frame *frame, const char *qualified, const char *plain)
+{
+	return !frame->is_own && ends_with(frame->file, "/asyncio/tasks.py") && frame->function &&
+	       (!strcmp(frame->function, qualified) || !strcmp(frame->function, plain));
+}
+
+/* wait_for() until 3.11 drops a cancellation that meets its result (bpo-37658, 3.12: timeouts). */
+static bool is_lossy_wait(const struct stack *chain, uint32_t python_hex)
+{
+	for (uint32_t i = 0; chain && python_hex < 0x030c0000 && i < chain->n_frames; i++)
+		if (is_asyncio_tasks(&chain->frames[i], "wait_for", "wait_for"))
+			return true;
+	return false;
+}
+
+/*
+ * Whether a cancellation was not asked for by the user's own code: by a library's timeout, a group,
+ * the end of asyncio.run(), or nobody known. gather() hands on what somebody asked of it.
+ */
+bool exempt_cancellation(const struct stack *chain, const struct stack *origin, uint32_t python_hex)
+{
+	uint32_t i = 0;
+
+	while (origin && i < origin->n_frames &&
+	       is_asyncio_tasks(&origin->frames[i], "_GatheringFuture.cancel", "cancel"))
+		i++;
+	return !origin || i == origin->n_frames || !origin->frames[i].is_own ||
+	       is_lossy_wait(chain, python_hex);
 }

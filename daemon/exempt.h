@@ -7,3 +7,5 @@
 #include "model.h"
 
 bool exempt_call(const struct stack *stack);
+bool exempt_cancellation(const struct stack *chain, const struct stack *origin,
+			 uint32_t python_hex);

@@ -233,6 +233,7 @@ static void config_set(struct daemon_config *config)
 			    .long_turn_ns = limits.long_turn_ns,
 			    .blocking_call_ns = limits.blocking_call_ns,
 			    .stuck_ns = limits.stuck_ns,
+			    .cancel_grace_ns = limits.cancel_grace_ns,
 			    .is_native = arg_native,
 			    .kinds = KIND_MASK_ALL,
 			    .own_code = arg_own_code},

@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "exempt.h"
 #include "pitfall.h"
 #include "wire/check.h"
 
@@ -57,6 +58,14 @@ static struct stack *origin_stack(const struct watch *watch, const struct record
 	return origin;
 }
 
+static bool is_exempt(const struct watch *watch, enum finding_kind kind,
+		      const struct pitfall_incident *pitfall)
+{
+	return (kind == KIND_SWALLOWED_CANCELLATION || kind == KIND_IGNORED_CANCELLATION) &&
+	       exempt_cancellation(pitfall->stack, pitfall->origin,
+				   watch->region.header->python_hex);
+}
+
 static void pitfall_blame(struct pitfall_incident *pitfall)
 {
 	site_of_stack(pitfall->stack, &pitfall->site);
@@ -90,6 +99,8 @@ enum verdict pitfall_judge(const struct watch *watch, const struct limits *limit
 	watch_frame(watch, &code, &ret_pitfall->code);
 	ret_pitfall->stack = watch_stack(watch, &record->head);
 	ret_pitfall->origin = origin_stack(watch, record);
+	if (is_exempt(watch, kind, ret_pitfall))
+		return VERDICT_NOTHING;
 	pitfall_blame(ret_pitfall);
 	ret_pitfall->incident = (struct incident){
 		.judgement = &ret_pitfall->judgement,

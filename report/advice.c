@@ -26,6 +26,15 @@ static const char *const by_kind[_KIND_N] = {
 		"Await it, or start it with asyncio.create_task() and keep the task.",
 	[KIND_RESULT_BEFORE_DONE] =
 		"Await the task first (or leave its TaskGroup): the result is there then.",
+	[KIND_GATHER_SIBLING_LOST] =
+		"Pass return_exceptions=True and look at each result, or use asyncio.TaskGroup, "
+		"which raises every failure.",
+	[KIND_SWALLOWED_CANCELLATION] =
+		"Clean up and raise it again. A task that is meant to go on says so: "
+		"asyncio.current_task().uncancel() (3.11).",
+	[KIND_IGNORED_CANCELLATION] =
+		"Do not catch CancelledError in the loop that goes on, or raise it again after "
+		"cleaning up.",
 };
 
 /*
@@ -124,6 +133,10 @@ static void message_pitfall(const struct finding *f, char *buf, size_t n)
 	} words[_KIND_N] = {
 		[KIND_NEVER_AWAITED] = {"coroutine ", " was made and never awaited"},
 		[KIND_RESULT_BEFORE_DONE] = {"the result of ", " was read before it was done"},
+		[KIND_GATHER_SIBLING_LOST] = {"gather() had failed already: the failure of ",
+					      " was lost"},
+		[KIND_SWALLOWED_CANCELLATION] = {"", " was cancelled and ended as if it had not"},
+		[KIND_IGNORED_CANCELLATION] = {"", " was cancelled and goes on"},
 	};
 
 	if (words[f->kind].before)

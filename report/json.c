@@ -108,12 +108,13 @@ static json_t *json_kinds(uint32_t kinds)
 
 static json_t *json_options(const struct report_options *options)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:s?}", "slow_callback_ns",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:s?}", "slow_callback_ns",
 			 count_of(options->slow_callback_ns), "long_turn_ns",
 			 count_of(options->long_turn_ns), "blocking_call_ns",
 			 count_of(options->blocking_call_ns), "stuck_ns",
 			 count_of(options->stuck_ns), "warmup_ns", count_of(options->warmup_ns),
-			 "strict", options->is_strict, "native", options->is_native, "detect",
+			 "cancel_grace_ns", count_of(options->cancel_grace_ns), "strict",
+			 options->is_strict, "native", options->is_native, "detect",
 			 json_kinds(options->kinds), "own_code", options->own_code);
 }
 

@@ -369,6 +369,7 @@ static void load_options(struct load *load, json_t *json)
 	options->long_turn_ns = load_count(json, "long_turn_ns");
 	options->blocking_call_ns = load_count(json, "blocking_call_ns");
 	options->stuck_ns = load_count(json, "stuck_ns");
+	options->cancel_grace_ns = load_count(json, "cancel_grace_ns");
 	options->warmup_ns = load_count(json, "warmup_ns");
 	options->is_strict = json_is_true(json_object_get(json, "strict"));
 	options->is_native = json_is_true(json_object_get(json, "native"));

@@ -175,6 +175,7 @@ struct gate {
 
 struct report_options {
 	nsec_t slow_callback_ns, long_turn_ns, blocking_call_ns, stuck_ns, warmup_ns;
+	nsec_t cancel_grace_ns;
 	bool is_strict;
 	bool is_native; /* native frames too */
 	uint32_t kinds; /* KIND_MASK of each that is judged */

@@ -26,6 +26,7 @@
 #include "emit.h"
 #include "fork.h"
 #include "loop.h"
+#include "py/cancel.h"
 #include "uplink.h"
 #include "watch.h"
 #include "watchdog.h"
@@ -42,6 +43,7 @@ static void forget_all(void)
 	watchdog_forget();
 	loop_forget();
 	emit_forget();
+	cancel_forget();
 	uplink_forget();
 	watch_forget();
 }

@@ -80,6 +80,7 @@ static void watch_set_limits(void)
 		.slow_callback = clock_span_ticks(scale, options->slow_callback_ns),
 		.long_turn = clock_span_ticks(scale, options->long_turn_ns),
 		.blocking_call = clock_span_ticks(scale, options->blocking_call_ns),
+		.cancel_grace = clock_span_ticks(scale, options->cancel_grace_ns),
 		.call_floor =
 			clock_span_ticks(scale, MIN(CALL_FLOOR_NS, options->blocking_call_ns)),
 		.sleepless = clock_span_ticks(scale, SLEEPLESS_NS),

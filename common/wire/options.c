@@ -82,6 +82,7 @@ static nsec_t *options_limit(struct options *options, const char *name, size_t l
 		{"blocking-call", &options->blocking_call_ns},
 		{"stuck", &options->stuck_ns},
 		{"warmup", &options->warmup_ns},
+		{"cancel-grace", &options->cancel_grace_ns},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++)

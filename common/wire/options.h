@@ -14,6 +14,7 @@ struct options {
 	nsec_t blocking_call_ns;
 	nsec_t stuck_ns;
 	nsec_t warmup_ns;
+	nsec_t cancel_grace_ns;
 	bool is_strict; /* also calls that could have waited */
 	bool is_native; /* native frames too */
 };
@@ -22,7 +23,8 @@ struct options {
 	{                                                                                     \
 		.slow_callback_ns = 100 * NSEC_PER_MSEC, .long_turn_ns = 100 * NSEC_PER_MSEC, \
 		.blocking_call_ns = 20 * NSEC_PER_MSEC, .stuck_ns = 1 * NSEC_PER_SEC,         \
-		.warmup_ns = 0, .is_strict = false, .is_native = false                        \
+		.warmup_ns = 0, .cancel_grace_ns = 10 * NSEC_PER_SEC, .is_strict = false,     \
+		.is_native = false                                                            \
 	}
 
 int duration_parse(const char *text, size_t length, nsec_t *ret_duration_ns);

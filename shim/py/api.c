@@ -117,6 +117,16 @@ _hidden_ PyObject *py_module(const char *name)
 	return modules ? py.PyDict_GetItemString(modules, name) : NULL;
 }
 
+/* Whether an attribute is this very object. */
+_hidden_ bool py_is(PyObject *object, const char *name, const void *value)
+{
+	PyObject *found = py_get(object, name);
+
+	if (found)
+		py.Py_DecRef(found);
+	return found == value;
+}
+
 /* Let a method of a static table lead to function. *ret_before is set first: it may run at once. */
 _hidden_ bool py_patch_method(struct method_def *method, void *function, void **ret_before)
 {

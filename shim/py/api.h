@@ -18,6 +18,11 @@ typedef PyObject *(*method_class_fn)(PyObject *self, PyObject *class, PyObject *
 				     ssize_t n_args, PyObject *names);
 typedef PyObject *(*method_fast_fn)(PyObject *self, PyObject *const *args, ssize_t n_args,
 				    PyObject *names);
+/*
+ * A C method whatever its flags: METH_METHOD hands over the most, five words, and where there are
+ * fewer the last are passed along unread. On x86-64 and aarch64 they are all in registers.
+ */
+typedef PyObject *(*method_any_fn)(PyObject *self, void *, void *, void *, void *);
 
 /* CPython 3.8-3.15 Include/methodobject.h. */
 struct method_def {
@@ -33,35 +38,39 @@ struct method_def {
 #define METHOD_CLASS_NAMES 0x0282 /* METH_METHOD | METH_FASTCALL | METH_KEYWORDS; 3.9 */
 
 /* Required: in every CPython 3.8-3.15. */
-#define PY_FUNCTIONS(F)                                                   \
-	F(int, PySys_AddAuditHook, (audit_fn, void *))                    \
-	F(PyObject *, PyImport_GetModuleDict, (void))                     \
-	F(PyObject *, PyDict_GetItemString, (PyObject *, const char *))   \
-	F(PyObject *, PyObject_GetAttrString, (PyObject *, const char *)) \
-	F(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))  \
-	F(PyObject *, PyUnicode_FromString, (const char *))               \
-	F(PyObject *, PyErr_Occurred, (void))                             \
-	F(void, PyErr_Clear, (void))                                      \
-	F(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))     \
-	F(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))      \
-	F(void, Py_DecRef, (PyObject *))                                  \
-	F(long, PyLong_AsLong, (PyObject *))                              \
-	F(ssize_t, PyTuple_Size, (PyObject *))                            \
-	F(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))             \
-	F(int, PyObject_AsFileDescriptor, (PyObject *))                   \
-	F(PyThreadState *, PyThreadState_Get, (void))                     \
-	F(PyThreadState *, PyGILState_GetThisThreadState, (void))         \
-	F(int, Py_IsInitialized, (void))                                  \
-	F(void, Py_IncRef, (PyObject *))                                  \
-	F(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))           \
-	F(PyObject *, PyObject_CallFunctionObjArgs, (PyObject *, ...))    \
-	F(void *, PyCFunction_GetFunction, (PyObject *))                  \
-	F(PyObject *, PyCFunction_GetSelf, (PyObject *))                  \
-	F(PyObject *, PyMethod_Function, (PyObject *))                    \
-	F(PyObject *, PyFunction_GetCode, (PyObject *))                   \
-	F(PyObject *, PyEval_GetFrame, (void))                            \
-	F(int, PyFrame_GetLineNumber, (PyObject *))                       \
-	F(int, PyContext_Enter, (PyObject *))                             \
+#define PY_FUNCTIONS(F)                                                      \
+	F(int, PySys_AddAuditHook, (audit_fn, void *))                       \
+	F(PyObject *, PyImport_GetModuleDict, (void))                        \
+	F(PyObject *, PyDict_GetItem, (PyObject *, PyObject *))              \
+	F(PyObject *, PyDict_GetItemString, (PyObject *, const char *))      \
+	F(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))    \
+	F(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))     \
+	F(PyObject *, PyUnicode_FromString, (const char *))                  \
+	F(PyObject *, PyErr_Occurred, (void))                                \
+	F(void, PyErr_Clear, (void))                                         \
+	F(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))        \
+	F(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))         \
+	F(void, Py_DecRef, (PyObject *))                                     \
+	F(long, PyLong_AsLong, (PyObject *))                                 \
+	F(ssize_t, PyTuple_Size, (PyObject *))                               \
+	F(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))                \
+	F(int, PyObject_AsFileDescriptor, (PyObject *))                      \
+	F(PyThreadState *, PyThreadState_Get, (void))                        \
+	F(PyThreadState *, PyGILState_GetThisThreadState, (void))            \
+	F(int, Py_IsInitialized, (void))                                     \
+	F(void, Py_IncRef, (PyObject *))                                     \
+	F(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))              \
+	F(PyObject *, PyObject_CallFunctionObjArgs, (PyObject *, ...))       \
+	F(void *, PyCFunction_GetFunction, (PyObject *))                     \
+	F(PyObject *, PyCFunction_GetSelf, (PyObject *))                     \
+	F(PyObject *, PyMethod_Function, (PyObject *))                       \
+	F(PyObject *, PyFunction_GetCode, (PyObject *))                      \
+	F(PyObject *, PyEval_GetLocals, (void))                              \
+	F(int, PyType_IsSubtype, (PyObject *, PyObject *))                   \
+	F(int, PyUnicode_CompareWithASCIIString, (PyObject *, const char *)) \
+	F(PyObject *, PyEval_GetFrame, (void))                               \
+	F(int, PyFrame_GetLineNumber, (PyObject *))                          \
+	F(int, PyContext_Enter, (PyObject *))                                \
 	F(int, PyContext_Exit, (PyObject *))
 
 /* Optional: not in every version. */
@@ -76,6 +85,7 @@ struct method_def {
 #define PY_DATA(F)            \
 	F(_Py_NoneStruct)     \
 	F(_Py_TrueStruct)     \
+	F(_Py_FalseStruct)    \
 	F(PyUnicode_Type)     \
 	F(PyTuple_Type)       \
 	F(PyTraceBack_Type)   \
@@ -108,4 +118,5 @@ const char *py_class_name(PyObject *class);
 PyObject *py_type_base(PyObject *class);
 const void *py_class_dealloc(PyObject *class);
 PyObject *py_module(const char *name);
+bool py_is(PyObject *object, const char *name, const void *value);
 bool py_patch_method(struct method_def *method, void *function, void **ret_before);

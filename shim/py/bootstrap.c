@@ -24,6 +24,7 @@
 #include "py/api.h"
 #include "py/bootstrap.h"
 #include "py/callback.h"
+#include "py/cancel.h"
 #include "py/coroutine.h"
 #include "py/result.h"
 #include "py/running.h"
@@ -47,6 +48,16 @@ static struct audit_entry **audit_head;
 static struct audit_entry *audit_own;
 static bool is_done;
 
+/* From 3.12 on the module imports others before it makes its classes; Task is the last. */
+static bool is_whole(PyObject *asyncio_module)
+{
+	PyObject *task = py_get(asyncio_module, "Task");
+
+	if (task)
+		py.Py_DecRef(task);
+	return task;
+}
+
 static void install(void)
 {
 	PyObject *asyncio = py_module("_asyncio");
@@ -56,11 +67,12 @@ static void install(void)
 	if (!asyncio || !warnings)
 		return;
 	py.PyErr_Fetch(&type, &value, &traceback);
-	if (running_install(asyncio)) {
+	if (is_whole(asyncio) && running_install(asyncio)) {
 		is_done = true;
 		callback_install();
 		coroutine_install(warnings);
 		result_install(asyncio);
+		cancel_install(asyncio);
 	}
 	py.PyErr_Restore(type, value, traceback);
 }

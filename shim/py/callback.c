@@ -17,6 +17,7 @@
 #include "patch.h"
 #include "py/callback.h"
 #include "py/callee.h"
+#include "py/cancel.h"
 
 /* CPython 3.8-3.15 Include/cpython/descrobject.h: PyMethodDescrObject.d_method. */
 #define METHOD_DESCRIPTOR_DEF_OFFSET 40
@@ -41,6 +42,8 @@ static inline __attribute__((always_inline)) void callback_ended(struct loop *lo
 		callback_slow(loop, span, callable);
 	else
 		loop->callback_calls = 0;
+	if (unlikely(cancel_n_pending))
+		cancel_edge(loop);
 }
 
 static PyObject *on_context_run(PyObject *self, PyObject *const *args, ssize_t n_args,

@@ -63,6 +63,22 @@ _hidden_ bool method_replace(PyObject *class, const char *name, int flags, void 
 	return method && method->flags == flags && py_patch_method(method, function, ret_before);
 }
 
+/*
+ * The result of a method written in C that takes no arguments, unless a class made in Python has
+ * put its own before it; a new reference, or NULL without an exception set.
+ */
+_hidden_ PyObject *method_call(PyObject *object, const char *name)
+{
+	struct method_def *method = method_find(py_type(object), name);
+	PyObject *result = NULL;
+
+	if (method && method->flags == METHOD_PLAIN)
+		result = ((method_o_fn)method->function)(object, NULL);
+	if (!result)
+		py.PyErr_Clear();
+	return result;
+}
+
 _hidden_ bool getter_find(PyObject *class, const char *name, struct getter *ret_getter)
 {
 	PyObject *found = descriptor_find(class, name, py.PyGetSetDescr_Type);

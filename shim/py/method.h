@@ -13,5 +13,6 @@ struct getter {
 struct method_def *method_find(PyObject *class, const char *name);
 bool method_replace(PyObject *class, const char *name, int flags, void *function,
 		    void **ret_before);
+PyObject *method_call(PyObject *object, const char *name);
 bool getter_find(PyObject *class, const char *name, struct getter *ret_getter);
 bool getter_is_true(const struct getter *getter, PyObject *object);

@@ -16,6 +16,7 @@
 #include "emit.h"
 #include "fork.h"
 #include "py/frame.h"
+#include "py/gather.h"
 #include "py/method.h"
 #include "py/result.h"
 #include "py/tell.h"
@@ -84,6 +85,8 @@ static PyObject *on_exception(PyObject *self, PyObject *unused)
 
 	if (unlikely(!exception))
 		refused(self);
+	else if (exception != py._Py_NoneStruct)
+		gather_asked(self, exception);
 	return exception;
 }
 
@@ -94,6 +97,8 @@ static PyObject *on_exception_12(PyObject *self, PyObject *class, PyObject *cons
 
 	if (unlikely(!exception))
 		refused(self);
+	else if (exception != py._Py_NoneStruct)
+		gather_asked(self, exception);
 	return exception;
 }
 
@@ -128,7 +133,7 @@ _hidden_ void result_install(PyObject *asyncio_module)
 	if (future && task && getter_find(future, "_state", &future_state) &&
 	    is_shared(future, task, "result") && is_shared(future, task, "exception") &&
 	    result_replace(future) && result_replace(task))
-		watch_detects(DETECTOR_TASKS);
+		watch_detects(DETECTOR_TASKS | DETECTOR_GATHER);
 	else
 		watch_lost(LOSS_HOOK_REFUSED);
 	if (future)

@@ -13,6 +13,7 @@
 #include "fork.h"
 #include "loop.h"
 #include "py/callback.h"
+#include "py/cancel.h"
 #include "py/frame.h"
 #include "py/running.h"
 #include "py/task.h"
@@ -85,6 +86,13 @@ static void started(PyObject *module, PyObject *loop)
 		callback_install_uvloop(uvloop);
 }
 
+static void stopped(void)
+{
+	if (cancel_n_pending)
+		cancel_loop_stops();
+	loop_stop();
+}
+
 static PyObject *on_set_running_loop(PyObject *module, PyObject *loop)
 {
 	PyObject *result = set_running_loop(module, loop);
@@ -93,7 +101,7 @@ static PyObject *on_set_running_loop(PyObject *module, PyObject *loop)
 	if (!result)
 		return NULL;
 	if (loop == py._Py_NoneStruct)
-		loop_stop();
+		stopped();
 	else if (fork_watch_open())
 		started(module, loop);
 	errno = saved_errno;

@@ -3,8 +3,8 @@
 
 A file in programs/ holds several wrong forms of one kind (its name begins with the kind, with `_`
 for `-`, and does not end with `_right`) or several right ones. Each marks its wrong lines,
-`# BAD: KIND COUNT`. A line `# NEEDS: 3.11 strict` says the oldest Python and the mode, and with
-`asyncio` that the form makes no sense on another loop.
+`# BAD: KIND COUNT`. A line `# NEEDS: 3.11 strict` says the oldest Python and the mode, with
+`asyncio` that the form makes no sense on another loop, and with OPTION=VALUE an option.
 """
 import os
 import re
@@ -34,7 +34,7 @@ class Form:
 
     @property
     def options(self):
-        return ["--strict"] if "strict" in self.needs else []
+        return [f"--{word}" for word in self.needs if word == "strict" or "=" in word]
 
     @property
     def oldest(self):

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gather: failures that asyncio.gather() keeps to itself */
+#pragma once
+
+#include "py/api.h"
+
+void gather_asked(PyObject *child, PyObject *exception);
