@@ -177,6 +177,20 @@ static void finding_add_pid(struct finding *finding, int32_t pid)
 		finding->pids[finding->n_pids++] = pid;
 }
 
+/* Strings of one pool: equal ones are the same pointer. */
+static void finding_add_test(struct finding *finding, const char *test)
+{
+	for (uint32_t i = 0; i < finding->n_tests; i++)
+		if (finding->tests[i] == test)
+			return;
+	if (!test)
+		return;
+	if (finding->n_tests < MODEL_MAX_TESTS)
+		finding->tests[finding->n_tests++] = test;
+	else
+		finding->has_more_tests = true;
+}
+
 /* Numbers come from strangers: a sum stays where eight of its like can be added. */
 static int64_t sum_ns(int64_t a, int64_t b)
 {
@@ -244,6 +258,7 @@ static void finding_add(struct finding *finding, const struct incident *incident
 	finding->first_seen_at = MIN(finding->first_seen_at, incident->seen_at);
 	finding->last_seen_at = MAX(finding->last_seen_at, incident->seen_at);
 	finding_add_pid(finding, incident->pid);
+	finding_add_test(finding, incident->test);
 	call_merge(&finding->call, &incident->call);
 	finding->n = MAX(finding->n, incident->n);
 	if (!finding->origin && incident->origin)

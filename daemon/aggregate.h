@@ -14,6 +14,7 @@ struct incident {
 	const struct site *site;
 	uint64_t seen_at; /* CLOCK_REALTIME, of its start */
 	int32_t pid;
+	const char *test; /* the pytest node that ran; NULL: none */
 	const char *name;
 	const char *name_file;	    /* module of the code that name names */
 	const char *detail;	    /* of this one, for people */

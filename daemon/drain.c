@@ -62,6 +62,7 @@ static void drain_count(struct drain *drain, struct watch *watch, struct inciden
 	struct live_event event;
 
 	incident->pid = watch->pid;
+	incident->test = watch->test;
 	incident->seen_at = watch_realtime(watch, start_ns);
 	if (aggregate_add(drain->aggregate, incident))
 		watch->lost.n[LOST_FINDINGS]++;
@@ -386,6 +387,9 @@ void drain_record(struct drain *drain, struct watch *watch, const struct record 
 		break;
 	case RECORD_NATIVE:
 		native_keep(&watch->natives, (const struct record_native *)record);
+		break;
+	case RECORD_TEST:
+		watch_set_test(watch, (const struct record_test *)record);
 		break;
 	case RECORD_TASK:
 		if (stall_add_task(&watch->stalls, (const struct record_task *)record))

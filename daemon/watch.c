@@ -237,6 +237,23 @@ const char *watch_string(const struct watch *watch, uint32_t offset)
 	return length ? pool_keep(names_pool(watch->names), text, length) : NULL;
 }
 
+/* pytest names the phase behind the node: "test_a.py::test_x (call)". */
+void watch_set_test(struct watch *watch, const struct record_test *record)
+{
+	static const char *const phases[] = {" (setup)", " (call)", " (teardown)"};
+	size_t length = strnlen(record->text, sizeof(record->text));
+
+	for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
+		size_t n = strlen(phases[i]);
+
+		if (length > n && !memcmp(record->text + length - n, phases[i], n)) {
+			length -= n;
+			break;
+		}
+	}
+	watch->test = length ? pool_keep(names_pool(watch->names), record->text, length) : NULL;
+}
+
 /* A file as the process names it; one that is relative is below the directory it started in. */
 static const char *watch_file(const struct watch *watch, const char *file)
 {

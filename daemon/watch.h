@@ -35,7 +35,8 @@ struct watch {
 	struct own_code own;
 	struct losses lost;
 	uint64_t n_descheduled;
-	uint64_t mult; /* of its clock, as measured here; 0: not yet */
+	const char *test; /* that runs now; NULL: none */
+	uint64_t mult;	  /* of its clock, as measured here; 0: not yet */
 	struct stall_table stalls;
 	struct native_table natives;
 	struct trace_table trace;
@@ -63,6 +64,7 @@ const char *watch_string(const struct watch *watch, uint32_t offset);
 struct stack *watch_stack(const struct watch *watch, const struct record *record);
 void watch_frame_named(const struct watch *watch, const char *file, const char *function,
 		       int32_t line, struct frame *ret_frame);
+void watch_set_test(struct watch *watch, const struct record_test *record);
 void watch_frame(const struct watch *watch, const struct record_frame *raw,
 		 struct frame *ret_frame);
 

@@ -11,7 +11,8 @@
  *
  * The reason stands in brackets; below it what has to match: kind (several with commas), function
  * and file (of one frame: the line to blame or one that led to it), library (a module on the stack:
- * "yaml", "yaml.*"), call, target. A file matches by its end, at a slash. All of an entry has to
+ * "yaml", "yaml.*"), call, target, test (a pytest node: each of those it
+ * was found in). A file matches by its end, at a slash. All of an entry has to
  * match, on each of a finding's stacks; the first entry that matches counts. After the day of
  * "until" (UTC) an entry allows nothing. Entries that are past it, or that matched nothing, are
  * told in the report: a list that only grows hides what is new.
@@ -77,7 +78,7 @@ static const char *take_key(struct allow_entry *entry, const char *key, const ch
 	} patterns[] = {
 		{"function", &entry->function}, {"file", &entry->file},
 		{"library", &entry->library},	{"call", &entry->call},
-		{"target", &entry->target},
+		{"target", &entry->target},	{"test", &entry->test},
 	};
 
 	if (!*value)
@@ -91,13 +92,13 @@ static const char *take_key(struct allow_entry *entry, const char *key, const ch
 			*patterns[i].pattern = value;
 			return NULL;
 		}
-	return "the key is none of kind, function, file, library, call, target, until";
+	return "the key is none of kind, function, file, library, call, target, test, until";
 }
 
 static bool allows_anything(const struct allow_entry *entry)
 {
 	return !entry->kinds && !entry->function && !entry->file && !entry->library &&
-	       !entry->call && !entry->target;
+	       !entry->call && !entry->target && !entry->test;
 }
 
 static const char *take_reason(struct allow *allow, char *line, const char *origin,
@@ -213,11 +214,23 @@ static bool stack_matches(const struct allow_entry *entry, const struct stack *s
 	return has_frame && has_library;
 }
 
+/* A node id with parameters has brackets, which mean something in a pattern: also as it is. */
+static bool tests_match(const struct allow_entry *entry, const struct finding *finding)
+{
+	if (!entry->test)
+		return true;
+	for (uint32_t i = 0; i < finding->n_tests; i++)
+		if (strcmp(entry->test, finding->tests[i]) &&
+		    !matches(entry->test, finding->tests[i]))
+			return false;
+	return finding->n_tests && !finding->has_more_tests;
+}
+
 static bool entry_matches(const struct allow_entry *entry, const struct finding *finding)
 {
 	if ((entry->kinds && !(entry->kinds & KIND_MASK(finding->kind))) ||
 	    !matches(entry->call, finding->call.name) ||
-	    !matches(entry->target, finding->call.target))
+	    !matches(entry->target, finding->call.target) || !tests_match(entry, finding))
 		return false;
 	if (!finding->n_stacks)
 		return frame_matches(entry, &finding->culprit) &&

@@ -20,6 +20,7 @@ struct allow_entry {
 	const char *library;
 	const char *call;
 	const char *target;
+	const char *test;
 };
 
 struct allow {

@@ -2,7 +2,7 @@
 /*
  * One finding as JSON
  *
- * Fields of kinds that this version does not detect (test, victims) are
+ * Fields of kinds that this version does not detect (victims) are
  * there with null, so that a reader written for them need not ask first.
  */
 #include "advice.h"
@@ -147,6 +147,16 @@ static json_t *json_sizes(const struct finding *finding)
 			 stamp_utc(finding->last_seen_at, last), "pids", json_pids(finding));
 }
 
+/* All that were kept, in the order in which they came. */
+static json_t *json_tests(const struct finding *finding)
+{
+	json_t *tests = json_array();
+
+	for (uint32_t i = 0; i < finding->n_tests; i++)
+		json_array_append_new(tests, json_string(finding->tests[i]));
+	return tests;
+}
+
 /* Return: a new reference; NULL without memory. */
 json_t *json_finding(const struct finding *finding)
 {
@@ -164,7 +174,9 @@ json_t *json_finding(const struct finding *finding)
 	json_object_set_new(json, "cause", json_cause(finding));
 	json_object_set_new(json, "victims", json_null());
 	json_object_set_new(json, "task", json_task(finding->task));
-	json_object_set_new(json, "test", json_null());
+	json_object_set_new(json, "test",
+			    finding->n_tests ? json_string(finding->tests[0]) : json_null());
+	json_object_set_new(json, "tests", json_tests(finding));
 	json_object_set_new(json, "origin", json_frames(finding->origin));
 	json_object_set_new(json, "stacks", json_stacks(finding));
 	json_object_set_new(json, "baseline",

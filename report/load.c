@@ -276,6 +276,19 @@ static void load_sizes(json_t *json, struct finding *finding)
 	}
 }
 
+static void load_tests(struct load *load, json_t *json, struct finding *finding)
+{
+	json_t *test;
+	size_t i;
+
+	json_array_foreach(json, i, test) {
+		const char *name = pool_keep_text(load->pool, json_string_value(test));
+
+		if (name && finding->n_tests < MODEL_MAX_TESTS)
+			finding->tests[finding->n_tests++] = name;
+	}
+}
+
 static int load_finding(struct load *load, json_t *json, struct finding *finding)
 {
 	const char *kind = json_string_value(json_object_get(json, "kind"));
@@ -295,6 +308,7 @@ static int load_finding(struct load *load, json_t *json, struct finding *finding
 	if (json_array_size(json_object_get(json, "origin")))
 		finding->origin = load_frames(load, json_object_get(json, "origin"), 1);
 	finding->allowed_by = load_text(load, json, "allowed_by");
+	load_tests(load, json_object_get(json, "tests"), finding);
 	load_call(load, json_object_get(json, "call"), &finding->call);
 	r = load_task(load, json_object_get(json, "task"), finding);
 	json_array_foreach(json_object_get(json, "stacks"), i, stack) {

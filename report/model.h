@@ -106,7 +106,8 @@ struct finding {
 	uint32_t n_stacks;
 	const char *tests[MODEL_MAX_TESTS]; /* the pytest nodes that ran */
 	uint32_t n_tests;		    /* of them kept */
-	const char *allowed_by;		    /* the reason; NULL: nobody allows it */
+	bool has_more_tests;
+	const char *allowed_by; /* the reason; NULL: nobody allows it */
 	enum baseline_state baseline;
 	const char *worse; /* in what way; NULL unless it is */
 	uint32_t twin;	   /* counts the findings of one fingerprint from 0, by line */

@@ -20,6 +20,7 @@
 #define TEXT_MAX_PROCESSES 12
 #define TEXT_MAX_FINDINGS  50
 #define TEXT_MAX_CALLERS   3
+#define TEXT_MAX_TESTS	   3
 #define TEXT_MAX_NATIVES   5
 
 #define RED		   "31;1"
@@ -336,6 +337,17 @@ static void text_baseline_state(FILE *out, const struct finding *finding,
 	color_off(out, style);
 }
 
+static void text_tests(FILE *out, const struct finding *finding)
+{
+	for (uint32_t i = 0; i < finding->n_tests && i < TEXT_MAX_TESTS; i++) {
+		fputs("        in ", out);
+		text_print(out, finding->tests[i], TEXT_COLUMNS - 11);
+		fputc('\n', out);
+	}
+	if (finding->n_tests > TEXT_MAX_TESTS)
+		fputs("        and in other tests\n", out);
+}
+
 static void text_finding(FILE *out, const struct finding *finding, const struct text_style *style)
 {
 	bool is_error = kind_severity(finding->kind) == SEVERITY_ERROR;
@@ -358,6 +370,7 @@ static void text_finding(FILE *out, const struct finding *finding, const struct 
 	fputc('\n', out);
 	text_natives(out, finding);
 	text_callers(out, finding, style);
+	text_tests(out, finding);
 	text_task(out, finding->task);
 	fputs("    ", out);
 	text_print(out, advice_message(finding, message, sizeof(message)), TEXT_COLUMNS - 4);

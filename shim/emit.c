@@ -18,6 +18,7 @@
 #include "scheduling.h"
 #include "target.h"
 #include "task.h"
+#include "test-name.h"
 #include "wire/ring.h"
 
 /*
@@ -35,8 +36,10 @@ static const struct memo memo = {.entries = memo_entries, .n_entries = MEMO_N_EN
 /* Reserve and fill in the header; NULL and a counted loss when the ring is full. */
 _hidden_ void *emit_record(uint32_t size_bytes, enum record_type type, uint16_t flags)
 {
-	struct record *record = ring_reserve(&watch.region, size_bytes);
+	struct record *record;
 
+	test_name_emit();
+	record = ring_reserve(&watch.region, size_bytes);
 	if (!record) {
 		watch_lost(LOSS_RING_FULL);
 		return NULL;
@@ -115,6 +118,7 @@ _hidden_ void emit_forget(void)
 {
 	memset(memo_entries, 0, sizeof(memo_entries));
 	native_forget();
+	test_name_forget();
 }
 
 /* Count a stack that is not what it should be. */

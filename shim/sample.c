@@ -16,6 +16,7 @@
 #include "pyframe/trail.h"
 #include "sample.h"
 #include "scheduling.h"
+#include "test-name.h"
 #include "task.h"
 #include "wire/ring.h"
 
@@ -94,9 +95,10 @@ static void sample_emit(const struct loop *loop, const struct look *look, uint64
 	uint32_t frames_bytes = stack->stack.n_frames * (uint32_t)sizeof(stack->frames[0]);
 	uint32_t size_bytes = (uint32_t)sizeof(struct record_sample) + frames_bytes;
 	bool is_call = call_is_over(look, now), is_early = look_is_early(look, now);
-	struct record_sample *record =
-		(struct record_sample *)ring_reserve(&watch.region, size_bytes);
+	struct record_sample *record;
 
+	test_name_emit();
+	record = (struct record_sample *)ring_reserve(&watch.region, size_bytes);
 	if (!record) {
 		watch_lost(LOSS_RING_FULL);
 		return;

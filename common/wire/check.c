@@ -28,6 +28,8 @@ static uint32_t record_fixed_bytes(unsigned int type)
 		return sizeof(struct record_task);
 	case RECORD_NATIVE:
 		return sizeof(struct record_native);
+	case RECORD_TEST:
+		return sizeof(struct record_test);
 	default:
 		return 0;
 	}

@@ -19,6 +19,7 @@ enum record_type {
 	RECORD_PITFALL = 6,  /* something of Python went wrong, at once */
 	RECORD_TASK = 7,     /* the asyncio task of a call or sample of the same callback */
 	RECORD_NATIVE = 8,   /* the native frames of a call, written just before it */
+	RECORD_TEST = 9,     /* the test that runs; holds for all that is written behind it */
 };
 
 #define RECORD_MAX_FRAMES 128
@@ -213,6 +214,14 @@ struct record_native {
 	struct record_stack stack; /* of struct record_native_frame */
 };
 
+/* Node ids are longer where parameters are: what is over is cut off. */
+#define RECORD_TEST_BYTES 496
+
+struct record_test {
+	struct record head;
+	char text[RECORD_TEST_BYTES]; /* PYTEST_CURRENT_TEST, filled up with NULs; empty: none */
+};
+
 static_assert(sizeof(struct record) == 16, "record");
 static_assert(sizeof(struct record_frame) == 16, "record_frame");
 static_assert(sizeof(struct record_call) == 80, "record_call");
@@ -223,6 +232,7 @@ static_assert(sizeof(struct record_pitfall) == 80, "record_pitfall");
 static_assert(sizeof(struct record_task) == 56, "record_task");
 static_assert(sizeof(struct record_awaiter) == sizeof(struct record_frame), "record_awaiter");
 static_assert(sizeof(struct record_native) == 56, "record_native");
+static_assert(sizeof(struct record_test) == 512, "record_test");
 static_assert(sizeof(struct record_native_frame) == sizeof(struct record_frame),
 	      "record_native_frame");
 static_assert(sizeof(struct record_call) + RECORD_MAX_FRAMES * sizeof(struct record_frame) <=

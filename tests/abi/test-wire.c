@@ -216,6 +216,10 @@ FIELD(record_awaiter, coro_str, 4);
 FIELD(record_awaiter, file_str, 8);
 FIELD(record_awaiter, line, 12);
 
+SIZE(record_test, 512);
+FIELD(record_test, head, 0);
+FIELD(record_test, text, 16);
+
 SIZE(record_native, 56);
 FIELD(record_native, head, 0);
 FIELD(record_native, slot, 16);

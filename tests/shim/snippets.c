@@ -83,6 +83,24 @@ static void try_sleep(void)
 	TRY("clock_nanosleep.bad_clock", clock_nanosleep(12345, 0, &soon, NULL));
 }
 
+static void try_environment(void)
+{
+	static char setting[] = "PYTEST_CURRENT_TEST=by putenv", bad[] = "PYTEST_CURRENT_TEST";
+
+	TRY("setenv", setenv("PYTEST_CURRENT_TEST", "tests/test_a.py::test_x (call)", 1));
+	TRY("setenv.keeps", setenv("PYTEST_CURRENT_TEST", "other", 0));
+	TRY("setenv.bad_name", setenv("a=b", "c", 1));
+	TRY("setenv.no_name", setenv("", "c", 1));
+	TRY("setenv.is", strcmp(getenv("PYTEST_CURRENT_TEST"), "tests/test_a.py::test_x (call)"));
+	TRY("unsetenv", unsetenv("PYTEST_CURRENT_TEST"));
+	TRY("unsetenv.again", unsetenv("PYTEST_CURRENT_TEST"));
+	TRY("unsetenv.bad_name", unsetenv("a=b"));
+	TRY("putenv", putenv(setting));
+	TRY("putenv.is", strcmp(getenv("PYTEST_CURRENT_TEST"), "by putenv"));
+	TRY("putenv.removes", putenv(bad));
+	TRY("putenv.is_gone", getenv("PYTEST_CURRENT_TEST") == NULL);
+}
+
 static void try_poll(void)
 {
 	struct timespec soon = {.tv_nsec = 1000000}, bad = {.tv_nsec = -1};
@@ -250,6 +268,7 @@ EXPORT int snippets_run(enum snippet_frame frame, char *text, int text_bytes)
 	try_condition();
 	snippets_more(frame);
 	if (frame != SNIPPET_VFORK) {
+		try_environment();
 		try_child();
 		try_any_child();
 	}
