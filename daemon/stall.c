@@ -6,12 +6,14 @@
  * only then is it known whether there was one at all. They are kept as they came, and their names
  * are looked up when they are used. A sample is forgotten when its turn is over; beyond
  * STALL_MAX_SAMPLES the oldest goes and is counted. Of the tasks the last of each slot is kept: a
- * thread runs one at a time.
+ * thread runs one at a time. One whose stack changed while it was read does not take the place of
+ * a whole one.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pyframe/pyframe.h"
 #include "stall.h"
 
 void stall_deinit(struct stall_table *table)
@@ -93,11 +95,22 @@ const struct record_sample *stall_last(const struct stall_table *table, uint32_t
 	return NULL;
 }
 
+/* Whether a record tells less than the last one of the same callback: its chain is cut. */
+static bool task_is_less(const struct record_task *task, const struct record_task *last)
+{
+	return last && task->turn_seq == last->turn_seq &&
+	       task->callback_seq == last->callback_seq && task->name_str == last->name_str &&
+	       task->stack.end != PYFRAME_END_COMPLETE && last->stack.end == PYFRAME_END_COMPLETE;
+}
+
 /* Keep a copy of a checked record in the place of the last one. Return: 0 or -ENOMEM. */
 int stall_add_task(struct stall_table *table, const struct record_task *task)
 {
-	struct record_task *copy = malloc(task->head.size);
+	struct record_task *copy;
 
+	if (task_is_less(task, table->tasks[task->slot]))
+		return 0;
+	copy = malloc(task->head.size);
 	free(table->tasks[task->slot]);
 	table->tasks[task->slot] = copy;
 	if (!copy)

@@ -253,23 +253,30 @@ static void test_task(void **state)
 	assert_int_equal(losses_sum(&report->lost), 0);
 }
 
-/* Of a turn that never ended: that of its last sample. Of a slot that is none: a loss. */
+/* Of a turn that never ended: that of its last sample, as far as it was whole. Of a slot that is
+ * none: a loss. */
 static void test_task_stuck(void **state)
 {
 	struct scene *scene = *state;
 	struct record_task foreign = {.slot = REGION_N_SLOTS};
+	struct record_task torn = {
+		.turn_seq = 9, .callback_seq = 9, .stack = {.n_frames = 1, .end = 4 /* torn */}};
 	struct report *report;
 	struct slot *slot;
 
 	slot = fake_slot(&scene->fake, 0, 9);
 	atomic_store(&slot->turn_start, FAKE_START_NS);
 	fake_task(&scene->fake, 9, 9, "hangs", chain, 2);
+	scene_report(scene, 1000 * FAKE_MS);
+	torn.name_str = scene->watch->stalls.tasks[0]->name_str;
+	fake_put(&scene->fake, &torn, RECORD_TASK, sizeof(torn), chain, 1);
 	fake_sample(&scene->fake, 9, 9, RECORD_WHAT_CALLBACK, 0, 1200 * FAKE_MS, 0, worker, 2);
 	fake_put(&scene->fake, &foreign, RECORD_TASK, sizeof(foreign), NULL, 0);
 	scene_end(scene, 2000 * FAKE_MS, true);
 	report = scene_report(scene, 2000 * FAKE_MS);
 	assert_int_equal(report->findings[0]->kind, KIND_STUCK);
 	assert_string_equal(report->findings[0]->task->name, "hangs");
+	assert_int_equal(report->findings[0]->task->n_chain, 2);
 	assert_int_equal(report->lost.n[LOST_RECORD_CORRUPT], 1);
 }
 
