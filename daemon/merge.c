@@ -49,10 +49,28 @@ static bool is_libc(const struct symbol *symbol)
 	return starts_any(symbol->module, modules, ARRAY_LEN(modules));
 }
 
-static bool is_eval(const struct symbol *symbol)
+static bool is_loop(const struct symbol *symbol)
 {
 	return symbol->is_interpreter && symbol->is_named &&
 	       !strcmp(symbol->function, "_PyEval_EvalFrameDefault");
+}
+
+/* An instruction of the loop, where each is a function that jumps to the next (3.14 on). */
+static bool is_instruction(const struct symbol *symbol)
+{
+	return symbol->is_interpreter && symbol->is_named &&
+	       starts(symbol->function, "_TAIL_CALL_");
+}
+
+/* Whether native frame i is that of a loop. An instruction may have its loop behind it, or, where
+ * the compiler made a jump of that call as well, stand for it. */
+static bool is_eval(const struct merge *merge, uint32_t i)
+{
+	const struct symbol *symbol = &merge->natives[i];
+
+	if (!is_instruction(symbol))
+		return is_loop(symbol);
+	return i + 1 == merge->n_natives || !is_loop(symbol + 1);
 }
 
 /*
@@ -232,7 +250,7 @@ static bool merge_all(const struct merge *merge, struct stack *stack)
 	uint32_t n_python = merge->python->n_frames, at = 0;
 
 	for (uint32_t i = put_call(merge, stack); i < merge->n_natives; i++) {
-		if (!is_eval(&merge->natives[i])) {
+		if (!is_eval(merge, i)) {
 			if (is_shown(&merge->natives[i], at == n_python))
 				put_native(stack, &merge->natives[i]);
 			continue;

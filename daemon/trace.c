@@ -153,8 +153,7 @@ static void trace_take(struct drain *drain, struct watch *watch, const struct tr
 
 	if (job->result == STILL_E_REFUSED && !watch->trace.is_off)
 		trace_refuse(watch);
-	if (job->result == STILL_E_SLOW)
-		watch->lost.n[LOST_STACK_UNMERGED]++;
+	/* One that waits, is gone or was slow keeps the stack that the watchdog took. */
 	if (job->result)
 		return;
 	python = python_stack(watch, job->still);
