@@ -4,6 +4,7 @@ import setup  # noqa: F401
 import glob
 import json
 import os
+import shutil
 import tempfile
 
 from lib import paths, pythons, runner, watch
@@ -74,6 +75,17 @@ def task_of_each_stall_is_what_the_program_says(python_and_loop):
         assert without_folders(task) == {key: stall[key] for key in without_folders(task)}, (task, stall)
     awaited = [stall["name"] for stall in told if stall["awaited_by"]]
     assert len(awaited) == (7 if python.minor >= (3, 14) else 0), awaited
+
+
+@test
+def debug_build_is_read_right():
+    """Its objects are as a release's; only what it checks of itself is more."""
+    runner.need_package("python3-dbg", shutil.which("python3-dbg"))
+    told, report = same_but_for_times(["python3-dbg", PROGRAM])
+    for stall in told:
+        task = found_for(report, stall)["task"]
+        assert (task and task["name"]) == stall["name"], (task, stall)
+        assert not task or len(task["await_chain"]) == len(stall["await_chain"]), (task, stall)
 
 
 ODD = paths.program("tasks_odd.py")
