@@ -37,6 +37,7 @@ enum {
 	KEY_JSON,
 	KEY_QUIET,
 	KEY_NATIVE,
+	KEY_STRICT,
 	KEY_COLOR,
 	KEY_BPF,
 	KEY_CANCEL_GRACE,
@@ -87,6 +88,9 @@ static error_t parse_limits(int key, char *arg, struct argp_state *state)
 	case KEY_STUCK:
 		take_duration("stuck", arg, &shared->limits.stuck_ns);
 		return 0;
+	case KEY_STRICT:
+		shared->limits.is_strict = true;
+		return 0;
 	case KEY_NATIVE:
 		shared->limits.is_native = true;
 		return 0;
@@ -109,6 +113,7 @@ static const struct argp_option limits_options[] = {
 	{"stuck", KEY_STUCK, "1s", 0, "a turn this long that has not ended", 1},
 	{"cancel-grace", KEY_CANCEL_GRACE, "10s", 0, "a task goes on this long when cancelled", 1},
 	{"warmup", KEY_WARMUP, "0s", 0, "judge nothing in a process before", 1},
+	{"strict", KEY_STRICT, 0, 0, "every call that can block, however fast it was", 1},
 	{"native", KEY_NATIVE, 0, 0, "native frames in the stacks too", 1},
 	{0},
 };
@@ -243,7 +248,6 @@ static const struct argp_option later_options[] = {
 	{"release", KEY_LATER + 9, "NAME", OPTION_HIDDEN, 0, 3},
 	{"store", KEY_LATER + 10, "URL", OPTION_HIDDEN, 0, 3},
 	{"since", KEY_LATER + 11, "DURATION", OPTION_HIDDEN, 0, 3},
-	{"strict", KEY_LATER + 12, 0, OPTION_HIDDEN, 0, 3},
 	{0},
 };
 
@@ -273,9 +277,6 @@ void shared_take_environment(struct shared *shared)
 
 	if (text && options_parse(text, &shared->limits, complaint, sizeof(complaint)))
 		cli_say("%s", complaint);
-	if (shared->limits.is_strict)
-		cli_say("LOOPHOUND_OPTIONS: strict is not available yet");
-	shared->limits.is_strict = false;
 }
 
 /* The limits as LOOPHOUND_OPTIONS for what is started. */
@@ -285,12 +286,12 @@ void shared_to_environment(const struct shared *shared, char *buf, size_t buf_by
 
 	snprintf(buf, buf_bytes,
 		 "slow-callback=%lluns,long-turn=%lluns,blocking-call=%lluns,stuck=%lluns,"
-		 "warmup=%lluns,cancel-grace=%lluns%s",
+		 "warmup=%lluns,cancel-grace=%lluns%s%s",
 		 (unsigned long long)limits->slow_callback_ns,
 		 (unsigned long long)limits->long_turn_ns,
 		 (unsigned long long)limits->blocking_call_ns, (unsigned long long)limits->stuck_ns,
 		 (unsigned long long)limits->warmup_ns, (unsigned long long)limits->cancel_grace_ns,
-		 limits->is_native ? ",native" : "");
+		 limits->is_native ? ",native" : "", limits->is_strict ? ",strict" : "");
 }
 
 /*

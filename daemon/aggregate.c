@@ -250,11 +250,12 @@ static void finding_add_task(struct finding *finding, const struct task *task, n
 static void finding_add(struct finding *finding, const struct incident *incident)
 {
 	nsec_t span_ns = incident->judgement->span_ns;
+	uint32_t n_times = MAX(incident->n_times, 1u);
 
 	cause_add(&finding->cause, &incident->judgement->cause);
-	finding->count++;
+	finding->count += n_times;
 	finding->total_ns += span_ns;
-	finding->max_ns = MAX(finding->max_ns, span_ns);
+	finding->max_ns = MAX(finding->max_ns, span_ns / n_times);
 	finding->first_seen_at = MIN(finding->first_seen_at, incident->seen_at);
 	finding->last_seen_at = MAX(finding->last_seen_at, incident->seen_at);
 	finding_add_pid(finding, incident->pid);
@@ -299,7 +300,7 @@ int aggregate_add(struct aggregate *aggregate, const struct incident *incident)
 		aggregate->n_entries++;
 	}
 	finding_add(entry->finding, incident);
-	return spans_add(&entry->spans, incident->judgement->span_ns);
+	return spans_add_many(&entry->spans, incident->judgement->span_ns, incident->n_times);
 }
 
 /* One incident as a finding of its own: what has not ended and may become of another kind. */

@@ -12,6 +12,7 @@ struct aggregate;
 struct incident {
 	const struct judgement *judgement;
 	const struct site *site;
+	uint32_t n_times; /* told of at once, the span is of them all; 0 is 1 */
 	uint64_t seen_at; /* CLOCK_REALTIME, of its start */
 	int32_t pid;
 	const char *test; /* the pytest node that ran; NULL: none */

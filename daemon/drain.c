@@ -89,6 +89,7 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 		.is_strict = call->head.flags & RECORD_FLAG_STRICT,
 	};
 	bool is_gil_known = call->head.flags & RECORD_FLAG_GIL_KNOWN;
+	uint32_t n_times = facts.is_strict ? MAX(call->n_calls, 1u) : 1;
 	struct judgement judgement;
 	struct stack *stack;
 	struct task *task;
@@ -99,21 +100,24 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 	if (judge_call(&limits, &facts, &judgement) != VERDICT_FINDING)
 		return;
 	stack = watch_stack(watch, &call->head);
-	if (exempt_call(stack)) {
+	if (exempt_call(watch_string(watch, call->call_str), stack)) {
 		free(stack);
 		return;
 	}
 	native_join(drain->symbols, watch, call, &stack);
 	site_of_stack(stack, &site);
 	task = task_of_callback(watch, call->slot, call->turn_seq, call->callback_seq);
+	if (stack)
+		stack->count = n_times;
 	drain_count(drain, watch,
 		    &(struct incident){
 			    .judgement = &judgement,
 			    .site = &site,
+			    .n_times = n_times,
 			    .call = {.name = watch_string(watch, call->call_str),
 				     .target = watch_string(watch, call->target_str),
 				     .fd = MAX(call->fd, -1),
-				     .n_calls = call->n_calls,
+				     .n_calls = facts.is_strict ? 1 : call->n_calls,
 				     .gil_held = !is_gil_known				   ? -1
 						 : call->head.flags & RECORD_FLAG_GIL_HELD ? 1
 											   : 0},

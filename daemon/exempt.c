@@ -5,6 +5,9 @@
  * Thread.start() waits until the new thread runs. That takes microseconds, or on a busy machine as
  * long as the scheduler and the GIL take to get to it; to_thread() and run_in_executor(), the right
  * forms, both come this way.
+ *
+ * asyncio's create_subprocess_exec() waits likewise, on a pipe, until the child has become the
+ * program it is to run. The fork itself is not exempt: it takes the longer the larger the process.
  */
 #include <string.h>
 
@@ -27,9 +30,25 @@ static bool is_thread_start(const struct frame *frame)
 	       (!strcmp(frame->function, "Thread.start") || !strcmp(frame->function, "start"));
 }
 
-/* Whether the call that this stack was taken of is exempt. NULL is not. */
-bool exempt_call(const struct stack *stack)
+/* _execute_child -> Popen.__init__ -> _UnixSubprocessTransport._start, whatever they are called. */
+static bool is_child_start(const char *call, const struct stack *stack)
 {
+	if (!call || strcmp(call, "read") || !stack->n_frames ||
+	    !ends_with(stack->frames[0].file, "/subprocess.py") ||
+	    !ends_with(stack->frames[0].function, "_execute_child"))
+		return false;
+	for (uint32_t i = 1; i < stack->n_frames && i < EXEMPT_MAX_DEPTH; i++)
+		if (!stack->frames[i].is_own &&
+		    ends_with(stack->frames[i].file, "/asyncio/unix_events.py"))
+			return true;
+	return false;
+}
+
+/* Whether the call of this name that this stack was taken of is exempt. NULL is not. */
+bool exempt_call(const char *call, const struct stack *stack)
+{
+	if (stack && is_child_start(call, stack))
+		return true;
 	for (uint32_t i = 0; stack && i < stack->n_frames && i < EXEMPT_MAX_DEPTH; i++)
 		if (is_thread_start(&stack->frames[i]))
 			return true;

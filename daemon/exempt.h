@@ -6,6 +6,6 @@
 
 #include "model.h"
 
-bool exempt_call(const struct stack *stack);
+bool exempt_call(const char *call, const struct stack *stack);
 bool exempt_cancellation(const struct stack *chain, const struct stack *origin,
 			 uint32_t python_hex);

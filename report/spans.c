@@ -54,6 +54,17 @@ int spans_add(struct spans *spans, nsec_t span_ns)
 	return 0;
 }
 
+/* Of n lengths only the sum is known. n comes from strangers: no more are added than are kept. */
+int spans_add_many(struct spans *spans, nsec_t sum_ns, uint32_t n)
+{
+	nsec_t span_ns = sum_ns / MAX(n, 1u);
+	int r = spans_add(spans, span_ns);
+
+	for (uint32_t i = 1; !r && i < MIN(n, (uint32_t)SPANS_MAX_KEPT); i++)
+		r = spans_add(spans, span_ns);
+	return r;
+}
+
 static int spans_compare(const void *a, const void *b)
 {
 	nsec_t x = *(const nsec_t *)a, y = *(const nsec_t *)b;

@@ -23,4 +23,5 @@ struct spans {
 
 void spans_deinit(struct spans *spans);
 int spans_add(struct spans *spans, nsec_t span_ns);
+int spans_add_many(struct spans *spans, nsec_t sum_ns, uint32_t n);
 nsec_t spans_percentile(struct spans *spans, uint32_t per_cent);

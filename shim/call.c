@@ -11,7 +11,9 @@
 
 #include "call.h"
 #include "emit.h"
+#include "exempt.h"
 #include "py/gil.h"
+#include "strict.h"
 #include "target.h"
 
 /* A stack for a summed call is worth its microseconds only if the call is not among the smallest.
@@ -34,6 +36,7 @@ static void short_call_add(struct loop *loop, const struct call_about *about, ui
 	calls->fd = about->fd;
 	calls->target_str = target_of(about);
 	calls->gil_flags = gil_record_flags();
+	calls->is_import = exempt_is_import(&stack);
 	calls->stack = stack.stack;
 	memcpy(calls->frames, stack.frames, stack.stack.n_frames * sizeof(stack.frames[0]));
 }
@@ -55,23 +58,43 @@ static bool can_wait(const struct call_about *about)
 	       fd_state_ask(about->fd);
 }
 
+static bool is_counted_strictly(struct loop *loop, const struct call_about *about, uint64_t now,
+				int error)
+{
+	return watch.options.is_strict && strict_wants(about, error) && !is_on_signal_stack() &&
+	       strict_count(loop, about, now, error);
+}
+
+static void call_is_told(struct loop *loop, uint64_t span)
+{
+	loop->is_noted = true;
+	loop->callback_reported += span;
+	loop->turn_reported += span;
+}
+
+/* A call of span ticks, which is the floor at least, or any in strict mode. */
+static void call_look(struct loop *loop, const struct call_about *about, uint64_t now, int error)
+{
+	uint64_t span = now - loop->call_start;
+
+	if (span < watch.limits.blocking_call && is_counted_strictly(loop, about, now, error)) {
+		call_is_told(loop, span);
+		return;
+	}
+	if (span < watch.limits.short_call || is_on_signal_stack() || !can_wait(about))
+		return;
+	loop->is_noted = true;
+	if (span < watch.limits.blocking_call)
+		short_call_add(loop, about, span);
+	else if (emit_call(loop, about, span, error))
+		call_is_told(loop, span);
+}
+
 _hidden_ _cold_ void call_slow(struct loop *loop, const struct call_about *about, uint64_t now,
 			       int error)
 {
 	int saved_errno = errno;
-	uint64_t span = now - loop->call_start;
 
-	if (is_on_signal_stack() || !can_wait(about)) {
-		errno = saved_errno;
-		return;
-	}
-	loop->is_noted = true;
-	if (span >= watch.limits.blocking_call) {
-		emit_call(loop, about, span, error);
-		loop->callback_reported += span;
-		loop->turn_reported += span;
-	} else {
-		short_call_add(loop, about, span);
-	}
+	call_look(loop, about, now, error);
 	errno = saved_errno;
 }

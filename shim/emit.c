@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "emit.h"
+#include "exempt.h"
 #include "intern.h"
 #include "native.h"
 #include "py/gil.h"
@@ -197,33 +198,44 @@ static _cold_ void emit_native(const struct loop *loop, uint64_t start,
 	ring_commit(&record->head, size_bytes);
 }
 
-/* The task of what runs now, written down; and the stack. Out of line for the same reason. */
-static _cold_ void own_stack_and_task(const struct loop *loop, struct stack_buf *ret_stack)
+/*
+ * The task of what runs now, written down; and the stack. Out of line for the same reason. Return:
+ * false when it is an import that runs, and no call is to be told of.
+ */
+static _cold_ bool own_stack_and_task(const struct loop *loop, struct stack_buf *ret_stack)
 {
 	const struct mem *mem = own_mem(loop->tstate_raddr);
 	struct pyframe_stack found;
 	struct task_note note;
 
 	own_stack(loop->tstate_raddr, mem, &found, ret_stack);
+	if (exempt_is_import(ret_stack))
+		return false;
 	task_note_take(loop, mem, &found, &note);
 	task_note_emit(loop, slot_turn_seq(loop), slot_running_seq(loop), &note, ret_stack);
+	return true;
 }
 
-/* A hooked call of this thread has returned after span ticks. */
-_hidden_ void emit_call(const struct loop *loop, const struct call_about *about, uint64_t span,
+/*
+ * A hooked call of this thread has returned after span ticks. Return: false when it was part of an
+ * import, and so is none.
+ */
+_hidden_ bool emit_call(const struct loop *loop, const struct call_about *about, uint64_t span,
 			int error)
 {
 	struct stack_buf stack;
-	uint32_t target_str = target_of(about), size_bytes;
+	uint32_t target_str, size_bytes;
 	struct record_call *record;
 
-	own_stack_and_task(loop, &stack);
+	if (!own_stack_and_task(loop, &stack))
+		return false;
 	if (watch.is_native)
 		emit_native(loop, loop->call_start, &stack);
+	target_str = target_of(about);
 	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
 	record = emit_record(size_bytes, RECORD_CALL, gil_record_flags());
 	if (!record)
-		return;
+		return true;
 	record->slot = loop->slot_index;
 	record->call_str = watch.call_str[about->hook];
 	record->turn_seq = slot_turn_seq(loop);
@@ -237,6 +249,40 @@ _hidden_ void emit_call(const struct loop *loop, const struct call_about *about,
 	record->stack = stack.stack;
 	memcpy(record + 1, stack.frames, frames_bytes(&stack.stack));
 	ring_commit(&record->head, size_bytes);
+	return true;
+}
+
+static void emit_counted(const struct loop *loop, const struct counted_calls *calls, uint32_t n,
+			 uint64_t span, const struct stack_buf *stack)
+{
+	uint32_t size_bytes = (uint32_t)sizeof(struct record_call) + frames_bytes(&stack->stack);
+	struct record_call *record =
+		emit_record(size_bytes, RECORD_CALL, RECORD_FLAG_STRICT | calls->gil_flags);
+
+	if (!record)
+		return;
+	record->slot = loop->slot_index;
+	record->call_str = watch.call_str[calls->hook];
+	record->turn_seq = slot_turn_seq(loop);
+	record->callback_seq = 0;
+	record->start = calls->start;
+	record->span = span;
+	record->n_calls = n;
+	record->fd = calls->fd;
+	record->target_str = calls->target_str;
+	record->error = calls->error;
+	record->stack = stack->stack;
+	memcpy(record + 1, stack->frames, frames_bytes(&stack->stack));
+	ring_commit(&record->head, size_bytes);
+}
+
+/* The longest by itself, so that its length is known, and the others as one. */
+_hidden_ void emit_counted_calls(const struct loop *loop, const struct counted_calls *calls,
+				 const struct stack_buf *stack)
+{
+	emit_counted(loop, calls, 1, calls->max, stack);
+	if (calls->n > 1)
+		emit_counted(loop, calls, calls->n - 1, calls->sum - calls->max, stack);
 }
 
 /* The short calls of the callback that just ended add up to a stall: shown at the largest. */
@@ -244,9 +290,11 @@ _hidden_ void emit_short_calls(struct loop *loop)
 {
 	const struct short_calls *calls = &loop->short_calls;
 	uint32_t size_bytes = (uint32_t)sizeof(struct record_call) + frames_bytes(&calls->stack);
-	struct record_call *record =
-		emit_record(size_bytes, RECORD_CALL, RECORD_FLAG_SUMMED | calls->gil_flags);
+	struct record_call *record;
 
+	if (calls->is_import)
+		return;
+	record = emit_record(size_bytes, RECORD_CALL, RECORD_FLAG_SUMMED | calls->gil_flags);
 	loop->callback_reported += calls->sum;
 	loop->turn_reported += calls->sum;
 	if (!record)

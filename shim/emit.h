@@ -4,6 +4,19 @@
 
 #include "call.h"
 
+/* Calls of one site that are told of together. */
+struct counted_calls {
+	enum hook hook;
+	int fd;
+	uint32_t target_str;
+	uint16_t gil_flags;
+	int error;
+	uint32_t n;
+	uint64_t sum; /* ticks */
+	uint64_t max;
+	uint64_t start; /* of the first */
+};
+
 struct stack_buf {
 	struct record_stack stack;
 	uint64_t entries[RECORD_N_ENTRY_WORDS]; /* as struct record_native has them */
@@ -16,7 +29,9 @@ void emit_forget(void);
 void emit_stack_loss(const struct record_stack *stack);
 void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack);
 void *emit_record(uint32_t size_bytes, enum record_type type, uint16_t flags);
-void emit_call(const struct loop *loop, const struct call_about *about, uint64_t span, int error);
+bool emit_call(const struct loop *loop, const struct call_about *about, uint64_t span, int error);
+void emit_counted_calls(const struct loop *loop, const struct counted_calls *calls,
+			const struct stack_buf *stack);
 void emit_short_calls(struct loop *loop);
 void emit_callback(struct loop *loop, uint64_t now, uint64_t span, const struct callee *callee);
 void emit_turn(struct loop *loop, uint64_t now, uint64_t span);

@@ -10,8 +10,8 @@
  * O_NONBLOCK belongs to the open file, not to the descriptor. So when one is set to wait, all that
  * is known is dropped: it may have twins. Twins that dup() makes are marked, and always asked for.
  * A process on the other side of a fork, a twin sent over a socket, and descriptors closed behind
- * our back (by the kernel at exec, by libc inside closedir()) are not seen: so everything is
- * dropped once a second as well, by a new epoch.
+ * our back (by libc inside closedir()) are not seen: so the watchdog drops everything once a second
+ * as well, by a new epoch.
  *
  * Plain words, written by any thread. Two that race over one descriptor race over the descriptor
  * itself; what a loser leaves behind lasts until the next epoch.
@@ -20,7 +20,10 @@
 #include <fcntl.h>
 
 #include "fd-state.h"
-#include "real.h"
+#include "watch.h"
+
+/* To ask for one again takes 100 ns. */
+#define FD_STATE_AGE_NS (1 * NSEC_PER_SEC)
 
 /* An epoch of zero is never in force: a word of zero is unknown. */
 _hidden_ _Atomic uint32_t fd_state_epoch = 1;
@@ -41,6 +44,17 @@ _hidden_ void fd_state_forget_all(void)
 
 	epoch &= UINT32_MAX >> FD_STATE_BITS;
 	atomic_store_explicit(&fd_state_epoch, epoch ? epoch : 1, memory_order_relaxed);
+}
+
+/* Called by the watchdog at each of its ticks, while turns pass. */
+_hidden_ void fd_state_age(uint64_t now)
+{
+	static uint64_t aged_at;
+
+	if (now - aged_at < clock_span_ticks(&watch.scale, FD_STATE_AGE_NS))
+		return;
+	aged_at = now;
+	fd_state_forget_all();
 }
 
 _hidden_ void fd_state_duplicated(int from_fd, int to_fd)

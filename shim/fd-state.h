@@ -25,6 +25,7 @@ extern _Atomic uint32_t fd_state_epoch;
 
 void fd_state_set(int fd, enum fd_state state);
 void fd_state_forget_all(void);
+void fd_state_age(uint64_t now);
 void fd_state_duplicated(int from_fd, int to_fd);
 bool fd_state_ask(int fd);
 

@@ -21,6 +21,7 @@
 #include "loop.h"
 #include "py/bootstrap.h"
 #include "real.h"
+#include "strict.h"
 #include "watch.h"
 #include "watchdog.h"
 
@@ -30,6 +31,8 @@ static void process_exit(int status, void *unused)
 	/* A vfork child that fails to exec comes here with its parent's memory. */
 	if (!watch_is_open() || getpid() != watch.pid || !loops_are_ours())
 		return;
+	if (thread_loop)
+		strict_flush(thread_loop);
 	watch_exited(status);
 	watchdog_finish();
 }

@@ -30,6 +30,7 @@
 
 #include "emit.h"
 #include "loop.h"
+#include "strict.h"
 
 /* No tick of the watchdog is this. */
 #define LOOP_NO_TICK UINT64_MAX
@@ -203,6 +204,7 @@ _hidden_ void loop_stop(void)
 	if (!loop || !loop->slot)
 		return;
 	loop_turn_end(loop);
+	strict_flush(loop);
 	atomic_store_explicit(&loop->slot->idle_since, 0, memory_order_relaxed);
 	loop->epoll_key = 0;
 }
@@ -283,6 +285,8 @@ _hidden_ void loop_turn_end(struct loop *loop)
 	}
 	if (unlikely(span >= watch.limits.long_turn))
 		turn_slow(loop, now, span);
+	if (unlikely(loop->has_strict))
+		strict_turn_ended(loop, now);
 	loop->is_open = false;
 	loop->is_ready = false;
 	loop->callback_calls = 0;

@@ -18,6 +18,7 @@ struct short_calls {
 	int fd;
 	uint32_t target_str;
 	uint16_t gil_flags;
+	bool is_import; /* of the largest: the callback is slow then, not its calls */
 	struct record_stack stack;
 	struct record_frame frames[RECORD_MAX_FRAMES];
 };
@@ -63,6 +64,7 @@ struct loop {
 	_Atomic uint64_t tstate_raddr; /* watchdog reads; 0: frames cannot be read */
 	_Atomic uint64_t loop_raddr;   /* watchdog reads; the loop object */
 	_Atomic uint64_t tasks_raddr;  /* watchdog reads; the dict of tasks that run, to 3.13 */
+	bool has_strict;	       /* calls counted and not told of yet (strict.c) */
 	struct short_calls short_calls;
 };
 

@@ -90,7 +90,7 @@ _hidden_ bool patch_pointer(void *where, void *value)
 struct import_search {
 	uintptr_t inside;
 	const char *symbol;
-	void *value;
+	void *value; /* NULL: only look */
 	void *before;
 	bool is_done;
 };
@@ -119,7 +119,7 @@ static void patch_relocations(const struct dl_phdr_info *object, const struct re
 		    strcmp(strings + symbols[ELF64_R_SYM(reloc->r_info)].st_name, search->symbol))
 			continue;
 		search->before = *where;
-		search->is_done |= patch_pointer(where, search->value);
+		search->is_done |= !search->value || patch_pointer(where, search->value);
 	}
 }
 
@@ -176,6 +176,46 @@ static int find_object(struct dl_phdr_info *object, size_t unused_bytes, void *a
 	return 1;
 }
 
+struct span_search {
+	uintptr_t inside;
+	uintptr_t start;
+	uintptr_t end;
+	bool is_found;
+};
+
+static int find_span(struct dl_phdr_info *object, size_t unused_bytes, void *argument)
+{
+	struct span_search *search = argument;
+
+	(void)unused_bytes;
+	search->start = UINTPTR_MAX;
+	search->end = 0;
+	for (int i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+		uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+
+		if (segment->p_type != PT_LOAD)
+			continue;
+		search->start = MIN(search->start, start);
+		search->end = MAX(search->end, start + segment->p_memsz);
+		search->is_found |= segment_holds(object, segment, search->inside);
+	}
+	return search->is_found;
+}
+
+/* Where the loaded object that inside points into begins, and its size. Return: if there is one. */
+_hidden_ bool patch_find_object(const void *inside, uintptr_t *ret_start, size_t *ret_size_bytes)
+{
+	struct span_search search = {.inside = (uintptr_t)inside};
+
+	dl_iterate_phdr(find_span, &search);
+	if (!search.is_found)
+		return false;
+	*ret_start = search.start;
+	*ret_size_bytes = search.end - search.start;
+	return true;
+}
+
 /*
  * In the loaded object that inside points into, let the import of symbol lead to value.
  *
@@ -190,4 +230,16 @@ _hidden_ bool patch_import(const void *inside, const char *symbol, void *value, 
 	if (search.is_done)
 		*ret_before = search.before;
 	return search.is_done;
+}
+
+/*
+ * In the loaded object that inside points into, where the import of symbol leads: NULL when there
+ * is none. One that has not been called yet may still lead to the loader.
+ */
+_hidden_ const void *patch_find_import(const void *inside, const char *symbol)
+{
+	struct import_search search = {.inside = (uintptr_t)inside, .symbol = symbol};
+
+	dl_iterate_phdr(find_object, &search);
+	return search.before;
 }

@@ -20,6 +20,7 @@
 
 #include "config.h"
 #include "intern.h"
+#include "strict.h"
 #include "native.h"
 #include "sample.h"
 #include "watch.h"
@@ -29,7 +30,7 @@
  * Calls shorter than this are not summed up: 2000 of them are a slow callback, and the look at
  * each costs a system call (is it a descriptor that does not wait?).
  */
-#define CALL_FLOOR_NS (50 * NSEC_PER_USEC)
+#define SHORT_CALL_NS (50 * NSEC_PER_USEC)
 /* epoll_wait() that finds something ready takes 1-2 us; one that sleeps, the time of two switches.
  */
 #define SLEEPLESS_NS	  (10 * NSEC_PER_USEC)
@@ -75,14 +76,17 @@ static void watch_set_limits(void)
 {
 	const struct options *options = &watch.options;
 	const struct clock_scale *scale = &watch.scale;
+	uint64_t short_call =
+		clock_span_ticks(scale, MIN(SHORT_CALL_NS, options->blocking_call_ns));
 
 	watch.limits = (struct limits){
 		.slow_callback = clock_span_ticks(scale, options->slow_callback_ns),
 		.long_turn = clock_span_ticks(scale, options->long_turn_ns),
 		.blocking_call = clock_span_ticks(scale, options->blocking_call_ns),
 		.cancel_grace = clock_span_ticks(scale, options->cancel_grace_ns),
-		.call_floor =
-			clock_span_ticks(scale, MIN(CALL_FLOOR_NS, options->blocking_call_ns)),
+		.short_call = short_call,
+		/* In strict mode the shortest has to be looked at. */
+		.call_floor = options->is_strict ? 0 : short_call,
 		.sleepless = clock_span_ticks(scale, SLEEPLESS_NS),
 		.notable = clock_span_ticks(
 			scale, MIN(options->slow_callback_ns, options->blocking_call_ns)),
@@ -152,7 +156,10 @@ static void describe_options(const struct region *region, struct region_header *
 	watch.is_native = watch.options.is_native && native_open();
 	if (length)
 		header->complaint_str = arena_append(region, complaint, length);
-	else if (watch.options.is_native && !watch.is_native)
+	if (!strict_open()) {
+		watch.options.is_strict = false;
+		header->lost[LOSS_HOOK_REFUSED]++;
+	} else if (watch.options.is_native && !watch.is_native)
 		header->complaint_str =
 			arena_append(region, no_native_complaint, strlen(no_native_complaint));
 	header->slow_callback_ns = watch.options.slow_callback_ns;
@@ -303,6 +310,7 @@ _hidden_ void watch_forget(void)
 	watch.region = (struct region){0};
 	watch.region_mark = (struct fd_mark)FD_MARK_NONE;
 	intern_forget();
+	strict_forget();
 	clock_scale_start(watch.clock_kind, &watch.scale);
 }
 

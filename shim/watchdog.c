@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 
 #include "config.h"
+#include "fd-state.h"
 #include "fork.h"
 #include "loop.h"
 #include "sample.h"
@@ -133,6 +134,7 @@ static void watchdog_round(unsigned int *n_quiet)
 	now = now_ticks();
 	scheduling_note(now);
 	refine_once(now);
+	fd_state_age(now);
 	*n_quiet = sample_loops(now, &next) ? 0 : *n_quiet + 1;
 	uplink_tend(clock_monotonic());
 	if (*n_quiet >= QUIET_TICKS) {

@@ -61,8 +61,8 @@ struct record_call {
 	uint64_t turn_seq;
 	uint64_t callback_seq; /* 0: between two callbacks */
 	uint64_t start;
-	uint64_t span;	  /* SUMMED: of all the short calls together */
-	uint32_t n_calls; /* SUMMED: how many; else 1 */
+	uint64_t span;	  /* SUMMED, STRICT: of all these calls together */
+	uint32_t n_calls; /* SUMMED, STRICT: how many; else 1 */
 	int32_t fd;	  /* -1: none */
 	uint32_t target_str;
 	int32_t error; /* errno of a call that failed, else 0 */

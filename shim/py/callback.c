@@ -22,6 +22,8 @@
 /* CPython 3.8-3.15 Include/cpython/descrobject.h: PyMethodDescrObject.d_method. */
 #define METHOD_DESCRIPTOR_DEF_OFFSET 40
 
+_hidden_ struct callback_code callback_framework[2];
+
 static method_fast_fn context_run;
 
 static _cold_ void callback_slow(struct loop *loop, uint64_t span, PyObject *callable)
@@ -116,6 +118,14 @@ static int on_context_exit(PyObject *context)
 	return py.PyContext_Exit(context);
 }
 
+static void find_framework(unsigned int i, const void *inside)
+{
+	struct callback_code *code = &callback_framework[i];
+
+	if (inside)
+		patch_find_object(inside, &code->start, &code->size_bytes);
+}
+
 /*
  * The deallocator of uvloop's class is an address inside its module; its methods are of no use
  * here, since Cython 3 wraps them. Needs the GIL; does its work once.
@@ -132,6 +142,9 @@ _hidden_ void callback_install_uvloop(PyObject *uvloop_class)
 	code = py_class_dealloc(uvloop_class);
 	is_in = code && patch_import(code, "PyContext_Enter", (void *)on_context_enter, &unused) &&
 		patch_import(code, "PyContext_Exit", (void *)on_context_exit, &unused);
+	find_framework(0, code);
+	/* Called by now: the loop that is about to run has been made. */
+	find_framework(1, code ? patch_find_import(code, "uv_loop_init") : NULL);
 out:
 	if (is_in)
 		watch_detects(DETECTOR_CALLBACKS);

@@ -172,14 +172,6 @@ def gate_on_a_kind_switched_off_is_2():
 
 
 @test
-def strict_is_not_available_yet():
-    outcome = loophound("run", "--strict", "--", "/bin/true")
-    assert outcome.status == 2, outcome.text()
-    assert_one_line(outcome, "--strict is not available yet")
-    assert b"strict" not in loophound("run", "--help").stdout
-
-
-@test
 def failing_program_keeps_its_status_with_a_broken_gate():
     argv = [*pythons.debian().argv, BLOCKS, "7", "5"]
     assert watch.watched(argv, ["--fail-on", "any"]).status == 5

@@ -24,7 +24,7 @@ def preloaded(argv, order=(paths.SHIM,), **more):
 def assert_alike(argv):
     bare = watch.run(argv)
     assert bare.status == 0 and bare.stdout, bare.text()
-    for options in ("", OPTIONS):
+    for options in ("", OPTIONS, "strict"):
         watch.assert_same(bare, preloaded(argv, LOOPHOUND_OPTIONS=options))
 
 

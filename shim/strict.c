@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Strict: calls that could have waited
+ *
+ * Such calls are not rare: a program that reads a file line by line makes 100,000 of them. So they
+ * are counted here by site, which is the call and the whole Python stack above it, each frame by
+ * code object and instruction; and told of as one record for all of a site, at most every
+ * FLUSH_NS, at the end of a turn or when there is no room for another site. The names are found
+ * when a site is first met. A site lives until it is told of: a code object that has been freed may
+ * come again as another one.
+ *
+ * The count is exact, and so are the sum and, by a record of its own, the longest. What a process
+ * that is killed had not yet told of is lost: FLUSH_NS at the most, while its loop runs.
+ *
+ * Each loop has a table of its own and its thread alone touches it, so there is no lock. The memory
+ * is reserved when the watch opens, in strict mode only, and costs what is used of it. A child made
+ * behind libc's back finds it empty.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "emit.h"
+#include "exempt.h"
+#include "py/gil.h"
+#include "py/callback.h"
+#include "strict.h"
+#include "target.h"
+
+#define FLUSH_NS (100 * NSEC_PER_MSEC)
+/* More sites than this within FLUSH_NS are told of early. */
+#define STRICT_N_SITES	  128
+#define STRICT_MAX_PROBES 16
+
+struct strict_site {
+	uint64_t key; /* 0: free */
+	bool is_exempt;
+	struct counted_calls calls;
+	struct stack_buf stack;
+};
+
+struct strict {
+	uint64_t flushed_at; /* ticks */
+	struct pyframe_stack walk;
+	struct strict_site sites[STRICT_N_SITES];
+};
+
+static struct strict *tables; /* one for each slot; NULL: not strict */
+
+_hidden_ bool strict_open(void)
+{
+	size_t size_bytes = REGION_N_SLOTS * sizeof(*tables);
+	void *base;
+
+	if (!watch.options.is_strict || tables)
+		return true;
+	base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return false;
+	madvise(base, size_bytes, MADV_WIPEONFORK);
+	tables = base;
+	return true;
+}
+
+/* In a fork child: what was counted is the parent's to tell. */
+_hidden_ void strict_forget(void)
+{
+	if (tables)
+		madvise(tables, REGION_N_SLOTS * sizeof(*tables), MADV_DONTNEED);
+}
+
+/*
+ * Whether a call could have waited. stdout and stderr are where a program speaks; what it writes
+ * there counts when it did wait. Changes errno.
+ */
+_hidden_ bool strict_wants(const struct call_about *about, int error)
+{
+	switch (about->nature) {
+	case CALL_QUICK:
+		return false;
+	case CALL_WAITS:
+		break;
+	case CALL_WRITE:
+		if (about->fd == STDOUT_FILENO || about->fd == STDERR_FILENO)
+			return false;
+		/* fallthrough */
+	case CALL_BY_FD:
+		if (error == EBADF || !fd_state_ask(about->fd))
+			return false;
+		break;
+	}
+	return !callback_is_framework(about->caller);
+}
+
+static bool is_recursion(const struct pyframe_stack *walk, uint32_t i)
+{
+	return i && walk->frames[i].code_raddr == walk->frames[i - 1].code_raddr &&
+	       walk->frames[i].lasti == walk->frames[i - 1].lasti;
+}
+
+/* However deep a function has called itself at one place, it is one site. */
+static uint64_t stack_key(enum hook hook, const struct pyframe_stack *walk)
+{
+	uint64_t key = (uint64_t)hook + UINT64_C(0x9e3779b97f4a7c15);
+
+	for (uint32_t i = 0; i < walk->n_frames; i++) {
+		if (is_recursion(walk, i))
+			continue;
+		key = (key ^ walk->frames[i].code_raddr) * UINT64_C(0xff51afd7ed558ccd);
+		key = (key ^ key >> 32 ^ walk->frames[i].lasti) * UINT64_C(0xc4ceb9fe1a85ec53);
+		key ^= key >> 29;
+	}
+	return key ? key : 1;
+}
+
+static struct strict_site *site_at(struct strict *table, uint64_t key)
+{
+	for (unsigned int i = 0; i < STRICT_MAX_PROBES; i++) {
+		struct strict_site *site = &table->sites[(key + i) % STRICT_N_SITES];
+
+		if (site->key == key || !site->key)
+			return site;
+	}
+	return NULL;
+}
+
+static void site_begin(struct strict_site *site, uint64_t key, const struct loop *loop,
+		       const struct call_about *about)
+{
+	const struct strict *table = &tables[loop->slot_index];
+
+	emit_stack_names(&watch.self, &table->walk, &site->stack);
+	site->is_exempt = exempt_is_import(&site->stack) || exempt_is_strict(&site->stack);
+	site->calls = (struct counted_calls){
+		.hook = about->hook,
+		.fd = about->fd,
+		.target_str = site->is_exempt ? ARENA_NONE : target_of(about),
+		.gil_flags = gil_record_flags(),
+		.start = loop->call_start,
+	};
+	site->key = key;
+}
+
+/*
+ * Count a call that could have waited and ended at now. error is its errno, or 0.
+ *
+ * Return: false when it is exempt, or its stack cannot be read.
+ */
+_hidden_ bool strict_count(struct loop *loop, const struct call_about *about, uint64_t now,
+			   int error)
+{
+	struct strict *table = &tables[loop->slot_index];
+	uint64_t span = now - loop->call_start, key;
+	struct strict_site *site;
+
+	if (!tables || !watch.is_frames_ok || !gil_owns_tstate(loop->tstate_raddr) ||
+	    pyframe_walk(&watch.pyframe, &watch.self, loop->tstate_raddr, &table->walk))
+		return false;
+	key = stack_key(about->hook, &table->walk);
+	site = site_at(table, key);
+	if (!site) {
+		strict_flush(loop);
+		site = site_at(table, key);
+	}
+	if (!site->key)
+		site_begin(site, key, loop, about);
+	if (site->is_exempt)
+		return false;
+	site->calls.n++;
+	site->calls.sum += span;
+	site->calls.max = MAX(site->calls.max, span);
+	site->calls.error = error;
+	loop->has_strict = true;
+	return true;
+}
+
+/* Tell of all that was counted, and begin anew. */
+_hidden_ void strict_flush(struct loop *loop)
+{
+	struct strict *table = &tables[loop->slot_index];
+	int saved_errno = errno;
+
+	loop->has_strict = false;
+	if (!tables)
+		return;
+	for (unsigned int i = 0; i < STRICT_N_SITES; i++) {
+		struct strict_site *site = &table->sites[i];
+
+		if (site->key && site->calls.n)
+			emit_counted_calls(loop, &site->calls, &site->stack);
+		site->key = 0;
+	}
+	table->flushed_at = clock_ticks(watch.clock_kind);
+	errno = saved_errno;
+}
+
+_hidden_ _cold_ void strict_turn_ended(struct loop *loop, uint64_t now)
+{
+	if (now - tables[loop->slot_index].flushed_at >= clock_span_ticks(&watch.scale, FLUSH_NS))
+		strict_flush(loop);
+}

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--strict: every call that can block is found at its line, however fast, and no right form is."""
+import setup  # noqa: F401
+import os
+import shutil
+import subprocess
+import tempfile
+
+from lib import paths, pythons, runner, watch
+from lib.runner import test
+
+# What is slow on this machine today is not the question here.
+OPTIONS = ["--strict", "--blocking-call", "20s", "--slow-callback", "20s", "--long-turn", "20s"]
+
+
+def some_pythons():
+    """The oldest, the newest, Debian's, and what changed in between how calls are made."""
+    host = pythons.host()
+    wanted = {host[0].label, host[-1].label, pythons.debian().label}
+    wanted |= {python.label for python in host if python.minor == (3, 12)}
+    return [python for python in pythons.every()
+            if python.origin == "sid" or python.label in wanted]
+
+
+def cells():
+    found = [(python, "asyncio") for python in some_pythons()]
+    return found + [(python, "uvloop") for python in pythons.having("uvloop")]
+
+
+def cell_label(cell):
+    return f"{cell[1]}-{cell[0]}"
+
+
+def strict(argv, **keywords):
+    outcome = watch.watched(argv, OPTIONS, **keywords)
+    assert outcome.status == 0, outcome.text()
+    return outcome
+
+
+def certificate(folder):
+    runner.need_package("openssl", shutil.which("openssl"))
+    path = os.path.join(folder, "cert.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", path,
+                    "-out", path + ".only", "-days", "2", "-subj", "/CN=localhost"],
+                   check=True, capture_output=True)
+    with open(path, "ab") as whole, open(path + ".only", "rb") as part:
+        whole.write(part.read())
+
+
+@test(each=cells, label=cell_label)
+def every_call_that_can_block_is_found_at_its_line(cell):
+    python, loop = cell
+    path = paths.program("strict_wrong.py")
+    outcome = strict([*python.argv, path, loop], stdin=b"a line\n")
+    outcome.report.assert_counts(path)
+    assert not outcome.report.lost(), outcome.report.lost()
+    for found in outcome.report.findings:
+        assert found["call"]["gil_held"] is not None, found
+    named = {found["call"]["name"] for found in outcome.report.findings}
+    assert {"getaddrinfo", "system", "open64", "read", "write", "fsync"} <= named, named
+
+
+@test(each=cells, label=cell_label)
+def the_right_forms_are_silent(cell):
+    python, loop = cell
+    with tempfile.TemporaryDirectory() as folder:
+        certificate(folder)
+        strict([*python.argv, paths.program("strict_right.py"), folder, loop]
+               ).report.assert_silent()
+
+
+@test(each=lambda: [cell for cell in cells() if cell[0].has("aiohttp")], label=cell_label)
+def aiohttp_is_silent(cell):
+    python, loop = cell
+    strict([*python.argv, paths.program("strict_aiohttp.py"), loop]).report.assert_silent()
+
+
+@test(each=some_pythons)
+def a_descriptor_that_never_waits_is_known(python):
+    path = paths.program("strict_descriptors.py")
+    strict([*python.argv, path]).report.assert_counts(path)
+
+
+@test(each=some_pythons)
+def a_flood_is_counted_exactly_and_loses_nothing(python):
+    path = paths.program("strict_flood.py")
+    report = strict([*python.argv, path]).report
+    report.assert_counts(path)
+    assert not report.lost(), report.lost()
+    found = [one for one in report.of("blocking-call") if one["call"]["name"] == "pread64"]
+    assert len(found) == 1, report.brief()
+    # The longest is known by itself.
+    assert found[0]["max_ns"] * found[0]["count"] > found[0]["total_ns"], found[0]
+
+
+@test
+def without_strict_the_same_program_is_silent():
+    argv = [*pythons.debian().argv, paths.program("strict_descriptors.py")]
+    options = [option for option in OPTIONS if option != "--strict"]
+    watch.watched(argv, options).report.assert_silent()
+
+
+@test
+def the_report_says_that_it_was_strict():
+    argv = [*pythons.debian().argv, "-c", "import asyncio; asyncio.run(asyncio.sleep(0))"]
+    assert strict(argv).report.raw["options"]["strict"] is True
+    assert watch.watched(argv).report.raw["options"]["strict"] is False
+
+
+runner.main(__name__)
