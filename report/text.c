@@ -262,13 +262,15 @@ static void text_natives(FILE *out, const struct finding *finding)
 			stack = finding->stacks[i];
 	for (uint32_t i = 0; stack && i < stack->n_frames && i < TEXT_MAX_NATIVES; i++) {
 		const struct frame *frame = &stack->frames[i];
+		const char *function = frame->function ? frame->function : "?";
+		size_t width = MIN(text_width(function), (size_t)40);
 
 		if (frame->kind != FRAME_NATIVE)
 			return;
 		fputs("        native ", out);
-		text_print(out, frame->function ? frame->function : "?", 40);
+		text_print(out, function, 40);
 		fputs(" of ", out);
-		text_print(out, frame->module ? frame->module : "?", 19);
+		text_print(out, frame->module ? frame->module : "?", TEXT_COLUMNS - 19 - width);
 		fputc('\n', out);
 	}
 }
