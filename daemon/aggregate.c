@@ -11,7 +11,11 @@
  * through. A baseline keeps the callers beside it, and tells a way that is new.
  *
  * Findings are never dropped once they are there; beyond AGGREGATE_MAX_FINDINGS new sites are
- * refused, and the caller counts them.
+ * refused, and the caller counts them. What a finding takes is bounded, but not by much: eight
+ * stacks of 128 frames and a thousand lengths are 50 KiB. So that thousands of sites fit, all that
+ * is kept of them beside their counts has one budget. When the greater part is used the first stack
+ * of a finding is still kept and what is dispensable is not: further stacks, the task, more lengths
+ * for the percentiles than there are already. Counts and sums depend on none of these.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,9 +25,12 @@
 #include "aggregate.h"
 #include "spans.h"
 
-/* A service in trouble shows tens of sites. Each may take some 100 KiB with its stacks. */
-#define AGGREGATE_MAX_FINDINGS 4096
-#define AGGREGATE_N_BUCKETS    1024
+/* A service in trouble shows tens of sites, a thousand processes of many services 10,000. */
+#define AGGREGATE_MAX_FINDINGS 16384
+#define AGGREGATE_N_BUCKETS    16384
+/* Bytes of stacks, tasks and lengths. With the findings themselves, of 1 KiB each, under 64 MiB. */
+#define AGGREGATE_MAX_BYTES   ((size_t)40 << 20)
+#define AGGREGATE_AMPLE_BYTES ((size_t)20 << 20)
 
 struct entry {
 	struct entry *next;
@@ -34,6 +41,7 @@ struct entry {
 
 struct aggregate {
 	uint32_t n_entries;
+	size_t n_bytes; /* of what the budget is for */
 	struct entry *buckets[AGGREGATE_N_BUCKETS];
 };
 
@@ -113,12 +121,9 @@ static bool is_sampled_kind(const struct incident *incident)
 
 static uint64_t incident_key(const struct incident *incident, uint64_t fingerprint)
 {
-	char line[16];
-
 	if (is_sampled_kind(incident))
 		return fingerprint;
-	snprintf(line, sizeof(line), "%d", incident->site->culprit.line);
-	return hash_text(fingerprint, line);
+	return (fingerprint ^ (uint32_t)incident->site->culprit.line) * UINT64_C(0x100000001b3);
 }
 
 static int finding_new(const struct incident *incident, struct finding **ret_finding)
@@ -151,9 +156,25 @@ static bool stack_equal(const struct stack *a, const struct stack *b)
 	return true;
 }
 
-/* Without room the stack is left out: the finding's counts do not depend on it. */
-static void finding_add_stack(struct finding *finding, const struct stack *stack)
+static size_t stack_bytes(const struct stack *stack)
 {
+	return sizeof(*stack) + stack->n_frames * sizeof(stack->frames[0]);
+}
+
+/* Whether there is room for size_bytes more, and if so they are taken. */
+static bool take_bytes(size_t *n_bytes, size_t size_bytes, size_t limit_bytes)
+{
+	if (*n_bytes + size_bytes > limit_bytes)
+		return false;
+	*n_bytes += size_bytes;
+	return true;
+}
+
+/* Without room the stack is left out: the finding's counts do not depend on it. */
+static void finding_add_stack(struct finding *finding, const struct stack *stack, size_t *n_bytes)
+{
+	size_t limit_bytes = finding->n_stacks ? AGGREGATE_AMPLE_BYTES : AGGREGATE_MAX_BYTES;
+
 	if (!stack || !stack->n_frames)
 		return;
 	for (uint32_t i = 0; i < finding->n_stacks; i++)
@@ -161,7 +182,8 @@ static void finding_add_stack(struct finding *finding, const struct stack *stack
 			finding->stacks[i]->count += stack->count;
 			return;
 		}
-	if (finding->n_stacks == MODEL_MAX_STACKS)
+	if (finding->n_stacks == MODEL_MAX_STACKS ||
+	    !take_bytes(n_bytes, stack_bytes(stack), limit_bytes))
 		return;
 	finding->stacks[finding->n_stacks] = stack_copy(stack);
 	if (finding->stacks[finding->n_stacks])
@@ -233,11 +255,17 @@ static void call_merge(struct call *call, const struct call *more)
 }
 
 /* Without room it is left out, as a stack is. */
-static void finding_add_task(struct finding *finding, const struct task *task, nsec_t span_ns)
+static void finding_add_task(struct finding *finding, const struct task *task, nsec_t span_ns,
+			     size_t *n_bytes)
 {
 	struct task *copy;
 
 	if (!task || (finding->task && finding->task->span_ns >= span_ns))
+		return;
+	/* One takes the place of the one before: about as large, and counted once. */
+	if (!finding->task &&
+	    !take_bytes(n_bytes, sizeof(*task) + task->n_chain * sizeof(task->chain[0]),
+			AGGREGATE_AMPLE_BYTES))
 		return;
 	copy = task_copy(task);
 	if (!copy)
@@ -247,7 +275,7 @@ static void finding_add_task(struct finding *finding, const struct task *task, n
 	finding->task = copy;
 }
 
-static void finding_add(struct finding *finding, const struct incident *incident)
+static void finding_add(struct finding *finding, const struct incident *incident, size_t *n_bytes)
 {
 	nsec_t span_ns = incident->judgement->span_ns;
 	uint32_t n_times = MAX(incident->n_times, 1u);
@@ -262,11 +290,12 @@ static void finding_add(struct finding *finding, const struct incident *incident
 	finding_add_test(finding, incident->test);
 	call_merge(&finding->call, &incident->call);
 	finding->n = MAX(finding->n, incident->n);
-	if (!finding->origin && incident->origin)
+	if (!finding->origin && incident->origin &&
+	    take_bytes(n_bytes, stack_bytes(incident->origin), AGGREGATE_MAX_BYTES))
 		finding->origin = stack_copy(incident->origin);
-	finding_add_task(finding, incident->task, span_ns);
+	finding_add_task(finding, incident->task, span_ns, n_bytes);
 	for (uint32_t i = 0; i < incident->n_stacks; i++)
-		finding_add_stack(finding, incident->stacks[i]);
+		finding_add_stack(finding, incident->stacks[i], n_bytes);
 }
 
 static int entry_new(const struct incident *incident, uint64_t key, struct entry **ret_entry)
@@ -280,6 +309,19 @@ static int entry_new(const struct incident *incident, uint64_t key, struct entry
 	entry->key = key;
 	*ret_entry = entry;
 	return 0;
+}
+
+static int entry_add_spans(struct aggregate *aggregate, struct entry *entry,
+			   const struct incident *incident)
+{
+	struct spans *spans = &entry->spans;
+	uint32_t n_room = spans->n_room;
+	bool is_ample = aggregate->n_bytes < AGGREGATE_AMPLE_BYTES;
+	int r = spans_add_many(spans, incident->judgement->span_ns, incident->n_times,
+			       is_ample ? SPANS_MAX_KEPT : SPANS_MIN_KEPT);
+
+	aggregate->n_bytes += (spans->n_room - n_room) * sizeof(spans->kept[0]);
+	return r;
 }
 
 /* Count an incident. Return: 0, -ENOSPC when there are too many findings, -ENOMEM. */
@@ -299,19 +341,20 @@ int aggregate_add(struct aggregate *aggregate, const struct incident *incident)
 		*bucket = entry;
 		aggregate->n_entries++;
 	}
-	finding_add(entry->finding, incident);
-	return spans_add_many(&entry->spans, incident->judgement->span_ns, incident->n_times);
+	finding_add(entry->finding, incident, &aggregate->n_bytes);
+	return entry_add_spans(aggregate, entry, incident);
 }
 
 /* One incident as a finding of its own: what has not ended and may become of another kind. */
 int aggregate_single(const struct incident *incident, struct finding **ret_finding)
 {
 	struct finding *finding;
+	size_t n_bytes = 0;
 	int r = finding_new(incident, &finding);
 
 	if (r)
 		return r;
-	finding_add(finding, incident);
+	finding_add(finding, incident, &n_bytes);
 	finding->p50_ns = finding->p99_ns = finding->max_ns;
 	*ret_finding = finding;
 	return 0;

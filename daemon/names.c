@@ -35,6 +35,7 @@ struct names {
 	struct pool *pool;
 	struct module *modules;
 	size_t n_modules;
+	struct frame_cache *frames;
 };
 
 int names_new(struct names **ret_names)
@@ -44,7 +45,8 @@ int names_new(struct names **ret_names)
 	if (!names)
 		return -ENOMEM;
 	names->modules = calloc(NAMES_N_MODULES, sizeof(*names->modules));
-	if (!names->modules || pool_new(&names->pool))
+	names->frames = calloc(1, sizeof(*names->frames));
+	if (!names->modules || !names->frames || pool_new(&names->pool))
 		return -ENOMEM;
 	*ret_names = TAKE(names);
 	return 0;
@@ -56,6 +58,7 @@ struct names *names_free(struct names *names)
 		return NULL;
 	pool_free(names->pool);
 	free(names->modules);
+	free(names->frames);
 	free(names);
 	return NULL;
 }
@@ -68,6 +71,11 @@ void names_freep(struct names **names)
 struct pool *names_pool(struct names *names)
 {
 	return names->pool;
+}
+
+struct frame_cache *names_frames(struct names *names)
+{
+	return names->frames;
 }
 
 static bool has_init(int32_t pid, const char *dir, size_t length)

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "frame-cache.h"
 #include "pool.h"
 
 struct names;
@@ -13,4 +14,5 @@ struct names *names_free(struct names *names);
 void names_freep(struct names **names);
 
 struct pool *names_pool(struct names *names);
+struct frame_cache *names_frames(struct names *names);
 const char *names_module(struct names *names, int32_t pid, const char *file);

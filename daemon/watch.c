@@ -50,6 +50,7 @@ static int watch_new(struct names *names, struct watch **ret_watch)
 	if (!watch)
 		return -ENOMEM;
 	watch->names = names;
+	watch->id = ++names_frames(names)->last_id;
 	watch->pidfd = -1;
 	*ret_watch = watch;
 	return 0;
@@ -227,14 +228,28 @@ uint64_t watch_realtime(const struct watch *watch, nsec_t monotonic_ns)
 	return watch->started_at + (monotonic_ns - watch->started_ns);
 }
 
-/* A string of the process, kept in the pool; NULL where there is none. */
-const char *watch_string(const struct watch *watch, uint32_t offset)
+static const char *watch_look_up(const struct watch *watch, uint32_t offset)
 {
 	char text[POOL_MAX_STRING + 1];
 	size_t length =
 		arena_string(watch->region.arena, REGION_ARENA_BYTES, offset, text, sizeof(text));
 
 	return length ? pool_keep(names_pool(watch->names), text, length) : NULL;
+}
+
+/* A string of the process, kept in the pool; NULL where there is none. */
+const char *watch_string(const struct watch *watch, uint32_t offset)
+{
+	bool is_known;
+	struct frame_names *names;
+
+	if (!offset)
+		return NULL;
+	names = frame_cache_at(names_frames(watch->names), watch->id, offset, FRAME_CACHE_STRING,
+			       &is_known);
+	if (!is_known)
+		names->file = watch_look_up(watch, offset);
+	return names->file;
 }
 
 /* pytest names the phase behind the node: "test_a.py::test_x (call)". */
@@ -294,8 +309,28 @@ void watch_frame_named(const struct watch *watch, const char *file, const char *
 /* One frame with its names, and whether it is the user's own. */
 void watch_frame(const struct watch *watch, const struct record_frame *raw, struct frame *ret_frame)
 {
-	frame_fill(watch, watch_string(watch, raw->file_str),
-		   watch_string(watch, raw->function_str), raw->line, ret_frame);
+	uint32_t function_str = raw->function_str == FRAME_CACHE_STRING ? 0 : raw->function_str;
+	bool is_known;
+	struct frame_names *names = frame_cache_at(names_frames(watch->names), watch->id,
+						   raw->file_str, function_str, &is_known);
+
+	if (!is_known) {
+		frame_fill(watch, watch_look_up(watch, raw->file_str),
+			   watch_look_up(watch, function_str), raw->line, ret_frame);
+		names->file = ret_frame->file;
+		names->function = ret_frame->function;
+		names->module = ret_frame->module;
+		names->is_own = ret_frame->is_own;
+		return;
+	}
+	*ret_frame = (struct frame){
+		.file = names->file,
+		.function = names->function,
+		.module = names->module,
+		.line = MAX(raw->line, 0),
+		.kind = FRAME_PYTHON,
+		.is_own = names->is_own,
+	};
 }
 
 /* The stack of a checked record with its names. Return: for free(); NULL without memory. */

@@ -18,6 +18,7 @@
 struct watch {
 	struct watch *next;
 	struct names *names; /* the daemon's */
+	uint64_t id;	     /* from 1, of no other watch of these names */
 	struct region region;
 	void *base;
 	bool is_mapped;	 /* else base is from the heap: a recording */

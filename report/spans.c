@@ -2,8 +2,8 @@
 /*
  * Spans
  *
- * Up to SPANS_MAX_KEPT lengths are kept as they are. Beyond that each further one replaces a
- * random one with the probability that keeps the sample fair (Vitter's algorithm R). The
+ * Up to a limit, SPANS_MAX_KEPT or less, lengths are kept as they are. Beyond that each further one
+ * replaces a random one with the probability that keeps the sample fair (Vitter's algorithm R). The
  * generator starts the same in every run, so equal input gives an equal report.
  */
 #include <errno.h>
@@ -36,12 +36,17 @@ static int spans_grow(struct spans *spans)
 	return 0;
 }
 
-/* Return: 0 or -ENOMEM, and then the span is not counted. */
-int spans_add(struct spans *spans, nsec_t span_ns)
+/*
+ * n_max is how many may be kept by now; what is kept already stays.
+ *
+ * Return: 0 or -ENOMEM, and then the span is not counted.
+ */
+int spans_add(struct spans *spans, nsec_t span_ns, uint32_t n_max)
 {
 	uint64_t place;
 
-	if (spans->n_kept < SPANS_MAX_KEPT) {
+	/* Once one has been left out, the sample is fair only if it grows no more. */
+	if (spans->n == spans->n_kept && spans->n_kept < MAX(n_max, spans->n_room)) {
 		if (spans->n_kept == spans->n_room && spans_grow(spans))
 			return -ENOMEM;
 		spans->kept[spans->n_kept++] = span_ns;
@@ -49,19 +54,19 @@ int spans_add(struct spans *spans, nsec_t span_ns)
 		return 0;
 	}
 	place = spans_random(spans, ++spans->n);
-	if (place < SPANS_MAX_KEPT)
+	if (place < spans->n_kept)
 		spans->kept[place] = span_ns;
 	return 0;
 }
 
 /* Of n lengths only the sum is known. n comes from strangers: no more are added than are kept. */
-int spans_add_many(struct spans *spans, nsec_t sum_ns, uint32_t n)
+int spans_add_many(struct spans *spans, nsec_t sum_ns, uint32_t n, uint32_t n_max)
 {
 	nsec_t span_ns = sum_ns / MAX(n, 1u);
-	int r = spans_add(spans, span_ns);
+	int r = spans_add(spans, span_ns, n_max);
 
 	for (uint32_t i = 1; !r && i < MIN(n, (uint32_t)SPANS_MAX_KEPT); i++)
-		r = spans_add(spans, span_ns);
+		r = spans_add(spans, span_ns, n_max);
 	return r;
 }
 

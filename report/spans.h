@@ -7,6 +7,8 @@
 #include "base/defs.h"
 
 #define SPANS_MAX_KEPT 1024
+/* Where memory is scarce. A 99th percentile of fewer would be the largest. */
+#define SPANS_MIN_KEPT 128
 
 struct spans {
 	uint64_t n;
@@ -22,6 +24,6 @@ struct spans {
 	}
 
 void spans_deinit(struct spans *spans);
-int spans_add(struct spans *spans, nsec_t span_ns);
-int spans_add_many(struct spans *spans, nsec_t sum_ns, uint32_t n);
+int spans_add(struct spans *spans, nsec_t span_ns, uint32_t n_max);
+int spans_add_many(struct spans *spans, nsec_t sum_ns, uint32_t n, uint32_t n_max);
 nsec_t spans_percentile(struct spans *spans, uint32_t per_cent);

@@ -70,15 +70,34 @@ static void test_spans(void **state)
 	(void)state;
 	assert_int_equal(spans_percentile(&spans, 50), 0);
 	for (uint64_t i = 101; i > 0; i--)
-		assert_int_equal(spans_add(&spans, i), 0);
+		assert_int_equal(spans_add(&spans, i, SPANS_MAX_KEPT), 0);
 	assert_int_equal(spans_percentile(&spans, 50), 51);
 	assert_int_equal(spans_percentile(&spans, 99), 100);
 	assert_int_equal(spans_percentile(&spans, 100), 101);
 	for (uint64_t i = 0; i < 100000; i++)
-		assert_int_equal(spans_add(&spans, 1000 + i % 1000), 0);
+		assert_int_equal(spans_add(&spans, 1000 + i % 1000, SPANS_MAX_KEPT), 0);
 	assert_int_equal(spans.n_kept, SPANS_MAX_KEPT);
 	assert_int_equal(spans.n, 100101);
 	assert_in_range(spans_percentile(&spans, 50), 1400, 1600);
+	spans_deinit(&spans);
+}
+
+/* Memory gets scarce while they are kept: what is there stays, and the sample stays fair. */
+static void test_spans_scarce(void **state)
+{
+	struct spans spans = SPANS_INIT;
+
+	(void)state;
+	for (uint64_t i = 0; i < 300; i++)
+		assert_int_equal(spans_add(&spans, 1000 + i % 100, SPANS_MAX_KEPT), 0);
+	for (uint64_t i = 0; i < 100000; i++)
+		assert_int_equal(spans_add(&spans, 2000 + i % 1000, SPANS_MIN_KEPT), 0);
+	assert_int_equal(spans.n_kept, 512);
+	assert_int_equal(spans.n, 100300);
+	assert_in_range(spans_percentile(&spans, 50), 2400, 2600);
+	for (uint64_t i = 0; i < 1000; i++)
+		assert_int_equal(spans_add(&spans, 2500, SPANS_MAX_KEPT), 0);
+	assert_int_equal(spans.n_kept, 512);
 	spans_deinit(&spans);
 }
 
@@ -138,6 +157,7 @@ int main(void)
 		cmocka_unit_test(test_buckets),
 		cmocka_unit_test(test_empty_and_hostile),
 		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_spans_scarce),
 		cmocka_unit_test(test_stamps),
 		cmocka_unit_test(test_pool),
 	};
