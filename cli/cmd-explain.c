@@ -105,6 +105,21 @@ static const char *const texts[_KIND_N] = {
 		"              raise\n"
 		"\n"
 		"A bare except and except BaseException catch it too.\n",
+	[KIND_UNCLOSED_RESOURCE] =
+		"A session, connection, socket or loop was dropped while it was open, or was\n"
+		"still open when its loop closed. The site is the line that opened the\n"
+		"connection, or where that is not known the one that dropped it; the stack is\n"
+		"where it was dropped. A connection counts once, and one that was accepted only\n"
+		"when it is dropped. Warning filters make no difference.\n"
+		"\n"
+		"  wrong   reader, writer = await asyncio.open_connection(host, port)\n"
+		"          return await reader.read()\n"
+		"  right   try:\n"
+		"              return await reader.read()\n"
+		"          finally:\n"
+		"              writer.close()\n"
+		"\n"
+		"Sessions have async with: async with aiohttp.ClientSession() as session.\n",
 	[KIND_IGNORED_CANCELLATION] =
 		"Your code cancelled a task, and --cancel-grace (10s) after the cancellation\n"
 		"reached it, it still runs. The site is where it is then, the origin is who\n"

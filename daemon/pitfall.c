@@ -66,9 +66,20 @@ static bool is_exempt(const struct watch *watch, enum finding_kind kind,
 				   watch->region.header->python_hex);
 }
 
-static void pitfall_blame(struct pitfall_incident *pitfall)
+static bool has_own(const struct stack *stack)
 {
-	site_of_stack(pitfall->stack, &pitfall->site);
+	for (uint32_t i = 0; stack && i < stack->n_frames; i++)
+		if (stack->frames[i].is_own)
+			return true;
+	return false;
+}
+
+/* What is left open is mended where it was opened: where it was dropped may be anywhere. */
+static void pitfall_blame(enum finding_kind kind, struct pitfall_incident *pitfall)
+{
+	bool is_open = kind == KIND_UNCLOSED_RESOURCE && has_own(pitfall->origin);
+
+	site_of_stack(is_open ? pitfall->origin : pitfall->stack, &pitfall->site);
 	if (!pitfall->site.n_chain && pitfall->origin)
 		site_of_stack(pitfall->origin, &pitfall->site);
 	if (!pitfall->site.n_chain && (pitfall->code.file || pitfall->code.function))
@@ -101,7 +112,7 @@ enum verdict pitfall_judge(const struct watch *watch, const struct limits *limit
 	ret_pitfall->origin = origin_stack(watch, record);
 	if (is_exempt(watch, kind, ret_pitfall))
 		return VERDICT_NOTHING;
-	pitfall_blame(ret_pitfall);
+	pitfall_blame(kind, ret_pitfall);
 	ret_pitfall->incident = (struct incident){
 		.judgement = &ret_pitfall->judgement,
 		.site = &ret_pitfall->site,

@@ -29,6 +29,9 @@ static const char *const by_kind[_KIND_N] = {
 	[KIND_GATHER_SIBLING_LOST] =
 		"Pass return_exceptions=True and look at each result, or use asyncio.TaskGroup, "
 		"which raises every failure.",
+	[KIND_UNCLOSED_RESOURCE] =
+		"Close it where it was opened: async with, or close() in finally, which also "
+		"runs on cancellation.",
 	[KIND_SWALLOWED_CANCELLATION] =
 		"Clean up and raise it again. A task that is meant to go on says so: "
 		"asyncio.current_task().uncancel() (3.11).",
@@ -135,6 +138,7 @@ static void message_pitfall(const struct finding *f, char *buf, size_t n)
 		[KIND_RESULT_BEFORE_DONE] = {"the result of ", " was read before it was done"},
 		[KIND_GATHER_SIBLING_LOST] = {"gather() had failed already: the failure of ",
 					      " was lost"},
+		[KIND_UNCLOSED_RESOURCE] = {"", " was left open and never closed"},
 		[KIND_SWALLOWED_CANCELLATION] = {"", " was cancelled and ended as if it had not"},
 		[KIND_IGNORED_CANCELLATION] = {"", " was cancelled and goes on"},
 	};

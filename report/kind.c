@@ -44,7 +44,8 @@ static const struct kind kinds[_KIND_N] = {
 	[KIND_RESULT_BEFORE_DONE] = {"result-before-done", DETECTOR_TASKS, SEVERITY_ERROR, false},
 	[KIND_TASKGROUP_MISUSE] = {"taskgroup-misuse", 0, SEVERITY_ERROR, false},
 	[KIND_UNHANDLED_GROUP] = {"unhandled-group", 0, SEVERITY_ERROR, false},
-	[KIND_UNCLOSED_RESOURCE] = {"unclosed-resource", 0, SEVERITY_WARNING, false},
+	[KIND_UNCLOSED_RESOURCE] = {"unclosed-resource", DETECTOR_RESOURCES, SEVERITY_WARNING,
+				    false},
 };
 
 /* What happened, in one sentence. */

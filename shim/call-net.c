@@ -5,6 +5,7 @@
  * Whether the real call has SO_RCVTIMEO to go by makes no difference: it can wait.
  */
 #include "call.h"
+#include "made.h"
 
 #define SOCKET_CALL(symbol, fd, flags, args) \
 	(((flags)&MSG_DONTWAIT) ? REAL(symbol) args : CALL_FD(symbol, CALL_BY_FD, fd, args))
@@ -15,7 +16,12 @@
 
 _export_ int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t address_bytes)
 {
-	return ADDRESS_CALL(connect, fd, address, address_bytes, (fd, address, address_bytes));
+	int result =
+		ADDRESS_CALL(connect, fd, address, address_bytes, (fd, address, address_bytes));
+
+	if (thread_loop)
+		made_here(fd);
+	return result;
 }
 
 _export_ int accept(int fd, __SOCKADDR_ARG address, socklen_t *address_bytes)

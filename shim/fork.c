@@ -26,6 +26,7 @@
 #include "emit.h"
 #include "fork.h"
 #include "loop.h"
+#include "made.h"
 #include "py/cancel.h"
 #include "uplink.h"
 #include "watch.h"
@@ -44,6 +45,7 @@ static void forget_all(void)
 	loop_forget();
 	emit_forget();
 	cancel_forget();
+	made_forget();
 	uplink_forget();
 	watch_forget();
 }

@@ -26,6 +26,7 @@
 #include "py/callback.h"
 #include "py/cancel.h"
 #include "py/coroutine.h"
+#include "py/resource.h"
 #include "py/result.h"
 #include "py/running.h"
 #include "watch.h"
@@ -73,6 +74,7 @@ static void install(void)
 		coroutine_install(warnings);
 		result_install(asyncio);
 		cancel_install(asyncio);
+		resource_install(warnings);
 	}
 	py.PyErr_Restore(type, value, traceback);
 }

@@ -28,7 +28,7 @@ _hidden_ uint16_t gil_record_flags(void)
 }
 
 /* The interpreter marks its end long before it frees a thread's state. */
-static bool is_ending(void)
+_hidden_ bool gil_is_ending(void)
 {
 	int (*is_finalizing)(void) = py.Py_IsFinalizing ? py.Py_IsFinalizing : py._Py_IsFinalizing;
 
@@ -38,6 +38,6 @@ static bool is_ending(void)
 /* Whether tstate_raddr is surely the calling thread's state, and alive. No GIL needed. */
 _hidden_ bool gil_owns_tstate(uint64_t tstate_raddr)
 {
-	return !is_ending() &&
+	return !gil_is_ending() &&
 	       (uint64_t)(uintptr_t)py.PyGILState_GetThisThreadState() == tstate_raddr;
 }

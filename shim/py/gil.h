@@ -6,4 +6,5 @@
 #include <stdint.h>
 
 uint16_t gil_record_flags(void);
+bool gil_is_ending(void);
 bool gil_owns_tstate(uint64_t tstate_raddr);

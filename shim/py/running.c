@@ -12,6 +12,7 @@
 
 #include "fork.h"
 #include "loop.h"
+#include "made.h"
 #include "py/callback.h"
 #include "py/cancel.h"
 #include "py/frame.h"
@@ -23,7 +24,8 @@
 
 static method_o_fn set_running_loop;
 
-static int asyncio_epoll_fd(PyObject *loop)
+/* The descriptor a loop of asyncio sleeps on; -1 when it has none. Clears what exception is set. */
+_hidden_ int running_epoll_fd(PyObject *loop)
 {
 	PyObject *selector = py_get(loop, "_selector");
 	PyObject *epoll = selector ? py_get(selector, "_selector") : NULL;
@@ -69,7 +71,7 @@ static int uvloop_epoll_fd(PyObject *class, PyObject *loop)
 static void started(PyObject *module, PyObject *loop)
 {
 	PyObject *uvloop = uvloop_class(loop);
-	int epoll_fd = uvloop ? uvloop_epoll_fd(uvloop, loop) : asyncio_epoll_fd(loop);
+	int epoll_fd = uvloop ? uvloop_epoll_fd(uvloop, loop) : running_epoll_fd(loop);
 	struct loop *watched;
 
 	if (epoll_fd < 0) {
@@ -84,6 +86,8 @@ static void started(PyObject *module, PyObject *loop)
 	}
 	if (uvloop)
 		callback_install_uvloop(uvloop);
+	else
+		made_here_once(epoll_fd);
 }
 
 static void stopped(void)

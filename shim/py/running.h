@@ -6,4 +6,5 @@
 
 #include "py/api.h"
 
+int running_epoll_fd(PyObject *loop);
 bool running_install(PyObject *asyncio_module);
