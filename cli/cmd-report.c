@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * loophound report: the report of recordings, or of the daemon of this host
- *
- * Recordings go through the same core as a live process does, all into one report.
+ * loophound report: recordings and reports merged into one, or the report of the daemon of this
+ * host
  */
 #include <errno.h>
 #include <limits.h>
@@ -13,12 +12,10 @@
 
 #include "ask.h"
 #include "cli.h"
-#include "daemon.h"
 #include "json.h"
 #include "log.h"
-#include "recording.h"
 #include "shared.h"
-#include "snapshot.h"
+#include "sources.h"
 #include "user-files.h"
 
 enum {
@@ -29,9 +26,10 @@ struct ask_report {
 	struct shared shared;
 	char **files;
 	int n_files;
-	struct pool *pool;     /* of a report that was asked for */
-	struct daemon *daemon; /* of one that was put together from files */
-	struct report report;
+	struct pool *pool;	/* of a report that was asked for */
+	struct sources sources; /* of one that was put together from files */
+	struct report *report;	/* either */
+	struct report asked;
 	char cwd[PATH_MAX];
 };
 
@@ -69,56 +67,10 @@ static const struct argp_child children[] = {
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "[FILE.lhr...]",
-	.doc = "The report of recordings, or of the daemon that runs on this host.",
+	.args_doc = "[FILE.lhr|FILE.json...]",
+	.doc = "The report of recordings and JSON reports, merged, or of the daemon of this host.",
 	.children = children,
 };
-
-/* Return: 0 when it could be read so far as it goes, else the exit status. */
-static int read_file(struct daemon *daemon, const char *path)
-{
-	int r = recording_read_file(daemon, path);
-
-	switch (r) {
-	case 0:
-		return 0;
-	case RECORDING_E_TRUNCATED:
-		cli_say("%s ends too early: what is there was read", path);
-		return 0;
-	case RECORDING_E_CORRUPT:
-		cli_say("%s: a part makes no sense; what could be read was", path);
-		return 0;
-	case RECORDING_E_VERSION:
-		cli_say("%s is of another version of loophound", path);
-		return CLI_EXIT_NO_JOB;
-	case RECORDING_E_MAGIC:
-		cli_say("%s is no recording of loophound", path);
-		return CLI_EXIT_NO_JOB;
-	default:
-		cli_say("cannot read %s: %s", path, strerror(-r));
-		return CLI_EXIT_NO_JOB;
-	}
-}
-
-static int read_files(struct ask_report *ask)
-{
-	struct daemon_config config = {.service = ask->shared.service};
-	int status = 0, r;
-
-	shared_report_options(&ask->shared, &config.options);
-	own_code_add_globs(&config.own, ask->shared.own_code);
-	r = daemon_new(&config, &ask->daemon);
-	for (int i = 0; !r && i < ask->n_files; i++) {
-		int failed = read_file(ask->daemon, ask->files[i]);
-
-		status = status ? status : failed;
-	}
-	if (!r)
-		r = snapshot_take(ask->daemon, &ask->report);
-	if (r)
-		cli_say("no report: %s", strerror(-r));
-	return r ? CLI_EXIT_NO_JOB : status;
-}
 
 /* The daemon has judged already; what was not asked for can only be left out here. */
 static void leave_out(const struct shared *shared, struct report *report)
@@ -145,8 +97,8 @@ static int ask_host(struct ask_report *ask)
 		cli_say("no report: %s", strerror(ENOMEM));
 		return CLI_EXIT_NO_JOB;
 	}
-	status = ask_daemon(ask->shared.socket, REQUEST_REPORT, ask->pool, &ask->report);
-	leave_out(&ask->shared, &ask->report);
+	status = ask_daemon(ask->shared.socket, REQUEST_REPORT, ask->pool, &ask->asked);
+	leave_out(&ask->shared, &ask->asked);
 	return status;
 }
 
@@ -155,13 +107,10 @@ static void print(struct ask_report *ask)
 	struct text_style style;
 
 	if (ask->shared.is_json) {
-		json_t *json = json_report(&ask->report);
-
-		json_write(STDOUT_FILENO, json);
-		json_decref(json);
+		json_write_report(stdout, ask->report);
 	} else if (!ask->shared.is_quiet) {
 		style = shared_style(&ask->shared, STDOUT_FILENO, ask->cwd, sizeof(ask->cwd));
-		text_report(stdout, &ask->report, &style);
+		text_report(stdout, ask->report, &style);
 	}
 }
 
@@ -169,21 +118,21 @@ static int finish(struct ask_report *ask)
 {
 	int status;
 
-	if (shared_judge(&ask->shared, &ask->report))
+	if (shared_judge(&ask->shared, ask->report))
 		return CLI_EXIT_NO_JOB;
-	status = shared_write_outputs(&ask->shared, &ask->report);
+	status = shared_write_outputs(&ask->shared, ask->report);
 	print(ask);
 	if (ask->shared.is_quiet || ask->shared.is_json)
-		shared_say_gates(&ask->shared, &ask->report);
+		shared_say_gates(&ask->shared, ask->report);
 	if (fflush(stdout) || ferror(stdout)) {
 		cli_say("cannot write the report: %s", strerror(errno));
 		return CLI_EXIT_NO_JOB;
 	}
-	if (!status && report_has_loops(&ask->report))
-		status = shared_store_baseline(&ask->shared, &ask->report);
+	if (!status && report_has_loops(ask->report))
+		status = shared_store_baseline(&ask->shared, ask->report);
 	if (status)
 		return status;
-	return gates_hold(&ask->report) ? CLI_EXIT_OK : CLI_EXIT_GATE;
+	return gates_hold(ask->report) ? CLI_EXIT_OK : CLI_EXIT_GATE;
 }
 
 int cmd_report(int argc, char **argv)
@@ -201,11 +150,13 @@ int cmd_report(int argc, char **argv)
 	status = shared_open_outputs(&ask.shared);
 	if (status)
 		return status;
-	status = ask.n_files ? read_files(&ask) : ask_host(&ask);
-	if (!status || ask.report.n_processes)
+	ask.report = ask.n_files ? &ask.sources.report : &ask.asked;
+	status = ask.n_files ? sources_read(&ask.sources, &ask.shared, ask.files, ask.n_files)
+			     : ask_host(&ask);
+	if (!status || ask.report->n_processes)
 		finished = finish(&ask);
-	report_deinit(&ask.report);
-	daemon_free(ask.daemon);
+	sources_deinit(&ask.sources);
+	report_deinit(&ask.asked);
 	pool_free(ask.pool);
 	return status ? status : finished;
 }

@@ -233,10 +233,7 @@ static void run_print(struct run *run, const struct report *report)
 		return;
 	}
 	if (run->shared.is_json) {
-		json_t *json = json_report(report);
-
-		json_write(STDERR_FILENO, json);
-		json_decref(json);
+		json_write_fd(STDERR_FILENO, report, false);
 		return;
 	}
 	live_flush(&run->daemon->live);

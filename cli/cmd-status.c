@@ -58,16 +58,13 @@ static void print(const struct ask_status *ask, const struct report *report)
 	struct shared shared = SHARED_INIT;
 	struct text_style style;
 	char cwd[PATH_MAX];
-	json_t *json;
 
 	if (!ask->is_json) {
 		style = shared_style(&shared, STDOUT_FILENO, cwd, sizeof(cwd));
 		text_status(stdout, report, &style);
 		return;
 	}
-	json = json_status(report);
-	json_write(STDOUT_FILENO, json);
-	json_decref(json);
+	json_write(stdout, json_status(report));
 }
 
 int cmd_status(int argc, char **argv)

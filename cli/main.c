@@ -17,9 +17,9 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{"run", cmd_run}, {"report", cmd_report}, {"status", cmd_status}, {"explain", cmd_explain},
-	{"attach", NULL}, {"detach", NULL},	  {"top", NULL},	  {"diff", NULL},
-	{"doctor", NULL},
+	{"run", cmd_run},	  {"report", cmd_report}, {"status", cmd_status},
+	{"explain", cmd_explain}, {"diff", cmd_diff},	  {"attach", NULL},
+	{"detach", NULL},	  {"top", NULL},	  {"doctor", NULL},
 };
 
 static void help(FILE *out)
@@ -27,7 +27,8 @@ static void help(FILE *out)
 	fputs("loophound: find what blocks a Python event loop\n"
 	      "\n"
 	      "  loophound run [OPTION...] -- CMD...   start CMD watched, report at its end\n"
-	      "  loophound report [FILE.lhr...]        the report of recordings, or of loophoundd\n"
+	      "  loophound report [FILE...]            recordings, JSON reports, or loophoundd\n"
+	      "  loophound diff BASE NEW               what got worse, is new, is gone\n"
 	      "  loophound status                      what loophoundd watches\n"
 	      "  loophound explain [KIND]              what a kind of finding means\n"
 	      "\n"

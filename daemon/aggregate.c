@@ -24,6 +24,7 @@
 
 #include "aggregate.h"
 #include "spans.h"
+#include "sum.h"
 
 /* A service in trouble shows tens of sites, a thousand processes of many services 10,000. */
 #define AGGREGATE_MAX_FINDINGS 16384
@@ -144,18 +145,6 @@ static int finding_new(const struct incident *incident, struct finding **ret_fin
 	return 0;
 }
 
-static bool stack_equal(const struct stack *a, const struct stack *b)
-{
-	if (a->n_frames != b->n_frames)
-		return false;
-	for (uint32_t i = 0; i < a->n_frames; i++)
-		if (a->frames[i].file != b->frames[i].file ||
-		    a->frames[i].function != b->frames[i].function ||
-		    a->frames[i].line != b->frames[i].line)
-			return false;
-	return true;
-}
-
 static size_t stack_bytes(const struct stack *stack)
 {
 	return sizeof(*stack) + stack->n_frames * sizeof(stack->frames[0]);
@@ -171,108 +160,28 @@ static bool take_bytes(size_t *n_bytes, size_t size_bytes, size_t limit_bytes)
 }
 
 /* Without room the stack is left out: the finding's counts do not depend on it. */
-static void finding_add_stack(struct finding *finding, const struct stack *stack, size_t *n_bytes)
+static void add_stack(struct finding *finding, const struct stack *stack, size_t *n_bytes)
 {
 	size_t limit_bytes = finding->n_stacks ? AGGREGATE_AMPLE_BYTES : AGGREGATE_MAX_BYTES;
 
 	if (!stack || !stack->n_frames)
 		return;
-	for (uint32_t i = 0; i < finding->n_stacks; i++)
-		if (stack_equal(finding->stacks[i], stack)) {
-			finding->stacks[i]->count += stack->count;
-			return;
-		}
-	if (finding->n_stacks == MODEL_MAX_STACKS ||
-	    !take_bytes(n_bytes, stack_bytes(stack), limit_bytes))
-		return;
-	finding->stacks[finding->n_stacks] = stack_copy(stack);
-	if (finding->stacks[finding->n_stacks])
-		finding->n_stacks++;
-}
-
-static void finding_add_pid(struct finding *finding, int32_t pid)
-{
-	for (uint32_t i = 0; i < finding->n_pids; i++)
-		if (finding->pids[i] == pid)
-			return;
-	if (finding->n_pids < MODEL_MAX_PIDS)
-		finding->pids[finding->n_pids++] = pid;
-}
-
-/* Strings of one pool: equal ones are the same pointer. */
-static void finding_add_test(struct finding *finding, const char *test)
-{
-	for (uint32_t i = 0; i < finding->n_tests; i++)
-		if (finding->tests[i] == test)
-			return;
-	if (!test)
-		return;
-	if (finding->n_tests < MODEL_MAX_TESTS)
-		finding->tests[finding->n_tests++] = test;
-	else
-		finding->has_more_tests = true;
-}
-
-/* Numbers come from strangers: a sum stays where eight of its like can be added. */
-static int64_t sum_ns(int64_t a, int64_t b)
-{
-	return MIN(MAX(a, INT64_C(0)) + MAX(b, INT64_C(0)), INT64_MAX / 8);
-}
-
-static int64_t sum_measured(int64_t a, int64_t b)
-{
-	return a < 0 || b < 0 ? -1 : sum_ns(a, b);
-}
-
-/* A part that was not measured once is not measured in sum; its time is unknown then. */
-static void cause_add(struct cause *cause, const struct cause *more)
-{
-	int64_t cpu_ns = sum_ns(cause->on_cpu_ns, more->on_cpu_ns);
-	int64_t queue_ns = sum_ns(cause->run_queue_ns, more->run_queue_ns);
-	int64_t gil_ns = sum_ns(cause->gil_wait_ns, more->gil_wait_ns);
-	int64_t unknown_ns = sum_ns(cause->unknown_ns, more->unknown_ns);
-
-	cause->on_cpu_ns = sum_measured(cause->on_cpu_ns, more->on_cpu_ns);
-	cause->run_queue_ns = sum_measured(cause->run_queue_ns, more->run_queue_ns);
-	cause->gil_wait_ns = sum_measured(cause->gil_wait_ns, more->gil_wait_ns);
-	if (cause->gil_wait_ns < 0)
-		unknown_ns = sum_ns(unknown_ns, gil_ns);
-	if (cause->on_cpu_ns < 0)
-		unknown_ns = sum_ns(unknown_ns, cpu_ns);
-	if (cause->run_queue_ns < 0)
-		unknown_ns = sum_ns(unknown_ns, queue_ns);
-	cause->unknown_ns = unknown_ns;
-}
-
-/* What is not the same in every incident of a finding is not a property of it. */
-static void call_merge(struct call *call, const struct call *more)
-{
-	if (call->fd != more->fd)
-		call->fd = -1;
-	if (call->gil_held != more->gil_held)
-		call->gil_held = -1;
-	call->n_calls = MAX(call->n_calls, more->n_calls);
+	if (finding_has_stack(finding, stack) ||
+	    (finding->n_stacks < MODEL_MAX_STACKS &&
+	     take_bytes(n_bytes, stack_bytes(stack), limit_bytes)))
+		finding_add_stack(finding, stack);
 }
 
 /* Without room it is left out, as a stack is. */
-static void finding_add_task(struct finding *finding, const struct task *task, nsec_t span_ns,
-			     size_t *n_bytes)
+static void add_task(struct finding *finding, const struct task *task, nsec_t span_ns,
+		     size_t *n_bytes)
 {
-	struct task *copy;
-
-	if (!task || (finding->task && finding->task->span_ns >= span_ns))
-		return;
 	/* One takes the place of the one before: about as large, and counted once. */
-	if (!finding->task &&
-	    !take_bytes(n_bytes, sizeof(*task) + task->n_chain * sizeof(task->chain[0]),
-			AGGREGATE_AMPLE_BYTES))
+	if (!task || (!finding->task &&
+		      !take_bytes(n_bytes, sizeof(*task) + task->n_chain * sizeof(task->chain[0]),
+				  AGGREGATE_AMPLE_BYTES)))
 		return;
-	copy = task_copy(task);
-	if (!copy)
-		return;
-	copy->span_ns = span_ns;
-	free(finding->task);
-	finding->task = copy;
+	finding_add_task(finding, task, span_ns);
 }
 
 static void finding_add(struct finding *finding, const struct incident *incident, size_t *n_bytes)
@@ -293,9 +202,9 @@ static void finding_add(struct finding *finding, const struct incident *incident
 	if (!finding->origin && incident->origin &&
 	    take_bytes(n_bytes, stack_bytes(incident->origin), AGGREGATE_MAX_BYTES))
 		finding->origin = stack_copy(incident->origin);
-	finding_add_task(finding, incident->task, span_ns, n_bytes);
+	add_task(finding, incident->task, span_ns, n_bytes);
 	for (uint32_t i = 0; i < incident->n_stacks; i++)
-		finding_add_stack(finding, incident->stacks[i], n_bytes);
+		add_stack(finding, incident->stacks[i], n_bytes);
 }
 
 static int entry_new(const struct incident *incident, uint64_t key, struct entry **ret_entry)

@@ -22,15 +22,11 @@
 static int control_json(struct daemon *daemon, uint32_t verb, int fd)
 {
 	_cleanup_(report_deinit) struct report report = REPORT_INIT;
-	json_t *json;
 	int r = snapshot_take(daemon, &report);
 
 	if (r)
 		return r;
-	json = verb == REQUEST_STATUS ? json_status(&report) : json_report(&report);
-	r = json_write(fd, json);
-	json_decref(json);
-	return r;
+	return json_write_fd(fd, &report, verb == REQUEST_STATUS);
 }
 
 static int control_send(int sock_fd, struct answer *answer, int fd)

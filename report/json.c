@@ -7,6 +7,7 @@
  * the order in which keys are set, so equal reports are equal byte by byte.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -187,25 +188,6 @@ static void json_set_watched(json_t *json, const struct report *report, bool has
 	json_object_set_new(json, "loops", loops);
 }
 
-/* The whole report. Return: a new reference; NULL without memory. */
-json_t *json_report(const struct report *report)
-{
-	json_t *json = json_head(JSON_SCHEMA_REPORT, report);
-	json_t *findings = json_array(), *gates = json_array();
-
-	json_set_watched(json, report, true);
-	for (uint32_t i = 0; i < report->n_findings; i++)
-		json_array_append_new(findings, json_finding(report->findings[i]));
-	for (uint32_t i = 0; i < report->n_gates; i++)
-		json_array_append_new(gates, json_gate(&report->gates[i]));
-	json_object_set_new(json, "findings", findings);
-	json_object_set_new(json, "gates", gates);
-	json_object_set_new(json, "allow", json_allowances(report));
-	json_object_set_new(json, "baseline", json_baseline(report));
-	json_object_set_new(json, "lost", json_losses(&report->lost));
-	return json;
-}
-
 /* What is watched, without findings and buckets. Return: likewise. */
 json_t *json_status(const struct report *report)
 {
@@ -216,63 +198,135 @@ json_t *json_status(const struct report *report)
 	return json;
 }
 
-static int write_all(const char *buf, size_t n_bytes, void *userdata)
+/* Return: 0 or a negative errno. */
+static int written(FILE *out)
 {
-	int fd = *(int *)userdata;
+	return ferror(out) ? -(errno ? errno : EIO) : 0;
+}
 
-	while (n_bytes) {
-		ssize_t n = write(fd, buf, n_bytes);
+/* A value; taken. Return: 0 or a negative errno. */
+static int write_value(FILE *out, json_t *value, size_t flags)
+{
+	int r;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		buf += n;
-		n_bytes -= (size_t)n;
+	if (!value)
+		return -ENOMEM;
+	errno = 0;
+	r = json_dumpf(value, out, flags | JSON_REAL_PRECISION(12) | JSON_ENCODE_ANY);
+	json_decref(value);
+	return r ? -(errno ? errno : ENOMEM) : 0;
+}
+
+/* Taken, too. Return: 0 or a negative errno. */
+int json_write(FILE *out, json_t *json)
+{
+	int r = write_value(out, json, JSON_INDENT(1));
+
+	fputc('\n', out);
+	return r ? r : written(out);
+}
+
+static int write_findings(FILE *out, const struct report *report)
+{
+	int r = 0;
+
+	fputs("\"findings\": [", out);
+	for (uint32_t i = 0; !r && i < report->n_findings; i++) {
+		fputs(i ? ",\n" : "\n", out);
+		r = write_value(out, json_finding(report->findings[i]), JSON_INDENT(1));
 	}
-	return 0;
+	fputs(report->n_findings ? "\n]" : "]", out);
+	return r;
 }
 
-/* Return: 0 or a negative errno. */
-int json_write(int fd, json_t *json)
+static json_t *json_gates(const struct report *report)
 {
-	int r;
+	json_t *gates = json_array();
 
-	if (!json)
-		return -ENOMEM;
-	errno = 0;
-	r = json_dump_callback(json, write_all, &fd, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-	if (!r)
-		r = write_all("\n", 1, &fd);
-	return r ? -(errno ? errno : ENOMEM) : 0;
+	for (uint32_t i = 0; i < report->n_gates; i++)
+		json_array_append_new(gates, json_gate(&report->gates[i]));
+	return gates;
 }
 
-/* Return: 0 or a negative errno. */
-static int write_line(int fd, json_t *json)
+/* The members of an object, each with a comma in front of it or behind. */
+static int write_members(FILE *out, json_t *json, const char *before, const char *behind)
 {
-	int r;
+	const char *key;
+	json_t *value;
+	int r = json ? 0 : -ENOMEM;
 
-	if (!json)
-		return -ENOMEM;
-	errno = 0;
-	r = json_dump_callback(json, write_all, &fd, JSON_COMPACT);
+	json_object_foreach(json, key, value) {
+		fprintf(out, "%s\"%s\": ", before, key);
+		if (!r)
+			r = write_value(out, json_incref(value), JSON_INDENT(1));
+		fputs(behind, out);
+	}
 	json_decref(json);
+	return r;
+}
+
+/*
+ * The whole report. The findings go out one by one: as values all of them would take ten times the
+ * room of their text. Return: 0 or a negative errno.
+ */
+int json_write_report(FILE *out, const struct report *report)
+{
+	json_t *head = json_head(JSON_SCHEMA_REPORT, report), *foot = json_object();
+	int r;
+
+	json_set_watched(head, report, true);
+	json_object_set_new(foot, "gates", json_gates(report));
+	json_object_set_new(foot, "allow", json_allowances(report));
+	json_object_set_new(foot, "baseline", json_baseline(report));
+	json_object_set_new(foot, "lost", json_losses(&report->lost));
+	fputs("{\n", out);
+	r = write_members(out, head, "", ",\n");
 	if (!r)
-		r = write_all("\n", 1, &fd);
-	return r ? -(errno ? errno : ENOMEM) : 0;
+		r = write_findings(out, report);
+	if (!r)
+		r = write_members(out, foot, ",\n", "");
+	else
+		json_decref(foot);
+	fputs("\n}\n", out);
+	return r ? r : written(out);
 }
 
 /*
  * One finding a line (.jsonl), and then, where gates were asked for, one gate a line: an object
  * with the one key "gate". Return: 0 or a negative errno.
  */
-int json_write_lines(int fd, const struct report *report)
+int json_write_lines(FILE *out, const struct report *report)
 {
 	int r = 0;
 
-	for (uint32_t i = 0; !r && i < report->n_findings; i++)
-		r = write_line(fd, json_finding(report->findings[i]));
-	for (uint32_t i = 0; !r && i < report->n_gates; i++)
-		r = write_line(fd, json_pack("{s:o}", "gate", json_gate(&report->gates[i])));
+	for (uint32_t i = 0; !r && i < report->n_findings; i++) {
+		r = write_value(out, json_finding(report->findings[i]), JSON_COMPACT);
+		fputc('\n', out);
+	}
+	for (uint32_t i = 0; !r && i < report->n_gates; i++) {
+		json_t *gate = json_pack("{s:o}", "gate", json_gate(&report->gates[i]));
+
+		r = write_value(out, gate, JSON_COMPACT);
+		fputc('\n', out);
+	}
+	return r ? r : written(out);
+}
+
+/* The report, or with is_status what is watched, to a descriptor. Return: likewise. */
+int json_write_fd(int fd, const struct report *report, bool is_status)
+{
+	int copy_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), r;
+	FILE *out = copy_fd < 0 ? NULL : fdopen(copy_fd, "w");
+
+	if (!out) {
+		r = -errno;
+		if (copy_fd >= 0)
+			close(copy_fd);
+		return r;
+	}
+	r = is_status ? json_write(out, json_status(report)) : json_write_report(out, report);
+	errno = 0;
+	if (fclose(out) && !r)
+		r = -errno;
 	return r;
 }

@@ -17,7 +17,7 @@
 #include "wire/region.h"
 
 /* Far above what a daemon keeps; a report that claims more is not one of ours. */
-#define LOAD_MAX_ITEMS 65536
+#define LOAD_MAX_ITEMS 1048576
 
 struct load {
 	struct pool *pool;
@@ -339,22 +339,47 @@ static int load_watched(struct load *load, json_t *json)
 	return r;
 }
 
+/* Room for one more, by doubling. Return: 0 or -ENOMEM. */
+static int load_reserve(struct report *report)
+{
+	uint32_t n = report->n_findings;
+	void *findings;
+
+	/* Full when it is a power of two, or still empty. */
+	if (n & (n - 1))
+		return 0;
+	findings = reallocarray(report->findings, n ? (size_t)n * 2 : 1, sizeof(*report->findings));
+	if (!findings)
+		return -ENOMEM;
+	report->findings = findings;
+	return 0;
+}
+
+static int load_one_finding(struct load *load, json_t *json)
+{
+	struct report *report = load->report;
+	struct finding *finding;
+
+	if (report->n_findings >= LOAD_MAX_ITEMS)
+		return -EFBIG;
+	if (load_reserve(report))
+		return -ENOMEM;
+	finding = calloc(1, sizeof(*finding));
+	if (!finding)
+		return -ENOMEM;
+	report->findings[report->n_findings++] = finding;
+	return load_finding(load, json, finding);
+}
+
 static int load_findings(struct load *load, json_t *json)
 {
-	size_t n = MIN(json_array_size(json), (size_t)LOAD_MAX_ITEMS);
-	struct report *report = load->report;
+	json_t *finding;
+	size_t i;
 	int r = 0;
 
-	report->findings = calloc(MAX(n, (size_t)1), sizeof(*report->findings));
-	if (!report->findings)
-		return -ENOMEM;
-	for (size_t i = 0; !r && i < n; i++) {
-		struct finding *finding = calloc(1, sizeof(*finding));
-
-		if (!finding)
-			return -ENOMEM;
-		report->findings[report->n_findings++] = finding;
-		r = load_finding(load, json_array_get(json, i), finding);
+	json_array_foreach(json, i, finding) {
+		if (!r)
+			r = load_one_finding(load, finding);
 	}
 	return r;
 }
@@ -421,6 +446,127 @@ int load_report(json_t *json, struct pool *pool, struct report *ret_report)
 	r = load_watched(&load, json);
 	if (!r)
 		r = load_findings(&load, json_object_get(json, "findings"));
+	if (r)
+		return r;
+	report_sort(&report);
+	*ret_report = report;
+	report = (struct report)REPORT_INIT;
+	return 0;
+}
+
+/*
+ * A text of JSON with a place in it. The findings of a report are read one by one and let go again,
+ * since all of them as JSON values take ten times the room of their text.
+ */
+struct text {
+	const char *at;
+	const char *end;
+};
+
+static char text_skip(struct text *text)
+{
+	while (text->at < text->end && strchr(" \t\r\n", *text->at))
+		text->at++;
+	return text->at < text->end ? *text->at : '\0';
+}
+
+/* Past one character. Return: whether it was there. */
+static bool text_take(struct text *text, char c)
+{
+	if (text_skip(text) != c || text->at >= text->end)
+		return false;
+	text->at++;
+	return true;
+}
+
+/* The value that begins here. Return: a new reference; NULL for what is none. */
+static json_t *text_value(struct text *text)
+{
+	json_error_t error;
+	json_t *value = json_loadb(text->at, (size_t)(text->end - text->at),
+				   JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
+
+	if (value)
+		text->at += error.position;
+	return value;
+}
+
+static int text_findings(struct load *load, struct text *text)
+{
+	int r = 0;
+
+	if (!text_take(text, '['))
+		return -EBADMSG;
+	if (text_take(text, ']'))
+		return 0;
+	do {
+		json_t *finding = text_value(text);
+
+		r = json_is_object(finding) ? load_one_finding(load, finding) : -EBADMSG;
+		json_decref(finding);
+	} while (!r && text_take(text, ','));
+	return r || text_take(text, ']') ? r : -EBADMSG;
+}
+
+/* Everything but the findings goes into head. */
+static int text_member(struct load *load, struct text *text, json_t *head)
+{
+	json_t *key = text_skip(text) == '"' ? text_value(text) : NULL, *value;
+	int r = -EBADMSG;
+
+	if (!key || !text_take(text, ':')) {
+		json_decref(key);
+		return r;
+	}
+	if (!strcmp(json_string_value(key), "findings")) {
+		r = text_findings(load, text);
+	} else {
+		value = text_value(text);
+		if (value)
+			r = json_object_set_new(head, json_string_value(key), value);
+	}
+	json_decref(key);
+	return r;
+}
+
+static int text_members(struct load *load, struct text *text, json_t *head)
+{
+	int r;
+
+	if (!text_take(text, '{'))
+		return -EBADMSG;
+	do
+		r = text_member(load, text, head);
+	while (!r && text_take(text, ','));
+	if (!r && (!text_take(text, '}') || text_skip(text)))
+		r = -EBADMSG;
+	return r;
+}
+
+/*
+ * Likewise, from the text of the JSON; a status is no report.
+ *
+ * Return: 0, -EBADMSG for what is no report of schema 1, -ENOMEM, -EFBIG for one of too many
+ * findings.
+ */
+int load_report_text(const char *bytes, size_t n_bytes, struct pool *pool,
+		     struct report *ret_report)
+{
+	_cleanup_(report_deinit) struct report report = REPORT_INIT;
+	struct load load = {.pool = pool, .report = &report};
+	struct text text = {.at = bytes, .end = bytes + n_bytes};
+	json_t *head = json_object();
+	const char *schema;
+	int r = head ? text_members(&load, &text, head) : -ENOMEM;
+
+	schema = json_string_value(json_object_get(head, "schema"));
+	if (!r && (!schema || strcmp(schema, JSON_SCHEMA_REPORT)))
+		r = -EBADMSG;
+	if (!r) {
+		load_head(&load, head);
+		r = load_watched(&load, head);
+	}
+	json_decref(head);
 	if (r)
 		return r;
 	report_sort(&report);

@@ -21,24 +21,6 @@
 #include "text.h"
 #include "weight.h"
 
-static int write_json(FILE *out, const struct report *report)
-{
-	json_t *json;
-	int r;
-
-	if (fflush(out))
-		return -errno;
-	json = json_report(report);
-	r = json_write(fileno(out), json);
-	json_decref(json);
-	return r;
-}
-
-static int write_lines(FILE *out, const struct report *report)
-{
-	return fflush(out) ? -errno : json_write_lines(fileno(out), report);
-}
-
 static int write_text(FILE *out, const struct report *report)
 {
 	struct text_style style = {.is_colored = false};
@@ -66,8 +48,8 @@ static const struct format {
 } formats[] = {
 	{".speedscope.json", speedscope_write},
 	{".trace.json", NULL},
-	{".json", write_json},
-	{".jsonl", write_lines},
+	{".json", json_write_report},
+	{".jsonl", json_write_lines},
 	{".txt", write_text},
 	{".md", write_markdown},
 	{".html", NULL},

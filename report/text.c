@@ -350,7 +350,7 @@ static void text_tests(FILE *out, const struct finding *finding)
 		fputs("        and in other tests\n", out);
 }
 
-static void text_finding(FILE *out, const struct finding *finding, const struct text_style *style)
+void text_print_finding(FILE *out, const struct finding *finding, const struct text_style *style)
 {
 	bool is_error = kind_severity(finding->kind) == SEVERITY_ERROR;
 	char message[ADVICE_BYTES];
@@ -397,7 +397,7 @@ static void text_findings(FILE *out, const struct report *report, const struct t
 	}
 	fprintf(out, "\n%10s %6s %10s\n", "blocked", "times", "longest");
 	for (uint32_t i = 0; i < report->n_findings && i < TEXT_MAX_FINDINGS; i++)
-		text_finding(out, report->findings[i], style);
+		text_print_finding(out, report->findings[i], style);
 	if (report->n_findings > TEXT_MAX_FINDINGS)
 		fprintf(out, "\n  and %u more findings\n", report->n_findings - TEXT_MAX_FINDINGS);
 }

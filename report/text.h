@@ -13,6 +13,7 @@ struct text_style {
 
 void text_report(FILE *out, const struct report *report, const struct text_style *style);
 void text_status(FILE *out, const struct report *report, const struct text_style *style);
+void text_print_finding(FILE *out, const struct finding *finding, const struct text_style *style);
 void text_print_site(FILE *out, const struct frame *frame, const char *what,
 		     const struct text_style *style);
 void text_print(FILE *out, const char *text, size_t max_columns);

@@ -6,7 +6,7 @@
 
 #include "daemon.h"
 #include "fuzz.h"
-#include "json.h"
+#include "read-back.h"
 #include "recording.h"
 #include "snapshot.h"
 #include "text.h"
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		abort();
 	recording_read(daemon, bytes, n);
 	if (!snapshot_take(daemon, &report)) {
-		json_decref(json_report(&report));
+		json_read_back(&report);
 		out = open_memstream(&text, &n_text);
 		text_report(out, &report, &style);
 		fclose(out);

@@ -12,7 +12,7 @@
 
 #include "daemon.h"
 #include "fuzz.h"
-#include "json.h"
+#include "read-back.h"
 #include "snapshot.h"
 
 #define FUZZ_HEADER offsetof(struct region_header, via)
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		daemon_link_watch(daemon, watch);
 		daemon_drain(daemon);
 		if (!snapshot_take(daemon, &report))
-			json_decref(json_report(&report));
+			json_read_back(&report);
 		report_deinit(&report);
 		daemon_end_watch(daemon, watch, true);
 	}
