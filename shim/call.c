@@ -41,6 +41,16 @@ static void short_call_add(struct loop *loop, const struct call_about *about, ui
 	memcpy(calls->frames, stack.frames, stack.stack.n_frames * sizeof(stack.frames[0]));
 }
 
+/* Whether any thread has ever had a signal stack: there are none in most programs. */
+static _Atomic bool has_signal_stacks;
+
+_export_ int sigaltstack(const stack_t *restrict stack, stack_t *restrict before)
+{
+	if (stack)
+		atomic_store_explicit(&has_signal_stacks, true, memory_order_relaxed);
+	return REAL(sigaltstack)(stack, before);
+}
+
 /*
  * A handler on an alternate signal stack (8 KiB is usual) has no room for what follows. The kernel
  * knows; with SS_AUTODISARM it has forgotten, and such stacks are made large.
@@ -49,7 +59,8 @@ static bool is_on_signal_stack(void)
 {
 	stack_t stack;
 
-	return !sigaltstack(NULL, &stack) && (stack.ss_flags & SS_ONSTACK);
+	return atomic_load_explicit(&has_signal_stacks, memory_order_relaxed) &&
+	       !REAL(sigaltstack)(NULL, &stack) && (stack.ss_flags & SS_ONSTACK);
 }
 
 static bool can_wait(const struct call_about *about)

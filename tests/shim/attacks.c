@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attacks: what a program can do to a guest only in C. Loaded by guests/ through ctypes */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,4 +133,95 @@ EXPORT int sleep_on_small_stack(size_t size_bytes)
 	    sigaltstack(&stack, NULL) || sigaction(SIGUSR2, &action, NULL))
 		return -1;
 	return raise(SIGUSR2);
+}
+
+/* ---- threads that are cancelled, signals that never end, descriptors that go away ---- */
+
+static int cancelled_fds[2];
+static int n_cleaned;
+
+static void on_cleanup(void *unused)
+{
+	(void)unused;
+	n_cleaned++;
+}
+
+static void *wait_for_ever(void *which)
+{
+	char byte;
+
+	pthread_cleanup_push(on_cleanup, NULL);
+	if (which)
+		poll(&(struct pollfd){.fd = cancelled_fds[0], .events = POLLIN}, 1, -1);
+	else
+		(void)!read(cancelled_fds[0], &byte, 1);
+	pthread_cleanup_pop(0);
+	return NULL;
+}
+
+/* Threads cancelled in a hooked call; the calling one cancels itself last, if asked to. */
+EXPORT int cancel_in_calls(int itself)
+{
+	void *result = NULL;
+	pthread_t thread;
+	int n_cancelled = 0;
+
+	if (pipe2(cancelled_fds, O_CLOEXEC))
+		return -1;
+	for (uintptr_t i = 0; i < 20; i++) {
+		if (pthread_create(&thread, NULL, wait_for_ever, (void *)(i % 2)))
+			return -1;
+		sleep_ms(1);
+		pthread_cancel(thread);
+		pthread_join(thread, &result);
+		n_cancelled += result == PTHREAD_CANCELED;
+	}
+	if (itself) {
+		pthread_cancel(pthread_self());
+		wait_for_ever(NULL);
+	}
+	return n_cancelled * 100 + n_cleaned;
+}
+
+static volatile sig_atomic_t n_interrupts;
+
+static void on_interrupt(int number)
+{
+	int code = errno;
+
+	(void)number;
+	n_interrupts++;
+	/* Hooked calls inside hooked calls. */
+	(void)!write(-1, "", 1);
+	poll(NULL, 0, 0);
+	errno = code;
+}
+
+/* Each wait is interrupted, again and again. Return: how many waits ended otherwise than by EINTR.
+ */
+EXPORT int interrupt_storm(int n_waits)
+{
+	struct itimerspec often = {{.tv_nsec = 200000}, {.tv_nsec = 200000}};
+	struct sigaction action = {.sa_handler = on_interrupt}, before;
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+	timer_t timer;
+	int fds[2], n_other = 0;
+	char byte;
+
+	if (pipe2(fds, O_CLOEXEC) || sigaction(SIGUSR2, &action, &before) ||
+	    timer_create(CLOCK_MONOTONIC, &event, &timer))
+		return -1;
+	timer_settime(timer, 0, &often, NULL);
+	for (int i = 0; i < n_waits; i++) {
+		errno = 0;
+		n_other += read(fds[0], &byte, 1) != -1 || errno != EINTR;
+		errno = 0;
+		n_other += poll(&(struct pollfd){.fd = fds[0], .events = POLLIN}, 1, -1) != -1 ||
+			   errno != EINTR;
+	}
+	timer_delete(timer);
+	sigaction(SIGUSR2, &before, NULL);
+	close(fds[0]);
+	close(fds[1]);
+	return n_interrupts >= n_waits ? n_other : -2;
 }

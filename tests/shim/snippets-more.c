@@ -125,6 +125,7 @@ static void try_signals(void)
 	struct sigaction action = {.sa_handler = on_usr1}, usr1, alrm;
 	struct timespec nought = {0};
 	sigset_t set, none, old;
+	stack_t stack;
 	int found = 0;
 
 	sigemptyset(&none);
@@ -141,6 +142,8 @@ static void try_signals(void)
 	TRY("sigtimedwait.fault", sigtimedwait(&set, NULL, (struct timespec *)nowhere));
 	syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGUSR1);
 	TRY("sigsuspend", sigsuspend(&none));
+	TRY("sigaltstack", sigaltstack(NULL, &stack));
+	TRY("sigaltstack.short", sigaltstack(&(stack_t){.ss_sp = buf, .ss_size = 1}, NULL));
 	setitimer(ITIMER_REAL, &often, &before);
 	TRY("pause", pause());
 	setitimer(ITIMER_REAL, &never, NULL);

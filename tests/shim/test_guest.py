@@ -175,6 +175,14 @@ def with_native_frames(cell):
     assert_alike(argv, "recording", LOW + ",native", MALLOC_PERTURB_="165")
 
 
+@test(each=cells(HARD + ATTACKS), label=label)
+def in_strict_mode(cell):
+    """Each call is looked at, and told of by its stack."""
+    program, python = cell
+    argv = argv_of(python, program, os.path.join(paths.BUILD, "tests", "shim", "libattacks.so"))
+    assert_alike(argv, "recording", "strict", MALLOC_PERTURB_="165")
+
+
 @test
 def a_file_size_limit():
     """With `ulimit -f` below the region's size, making it would send SIGXFSZ."""

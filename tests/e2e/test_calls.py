@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocking calls of every family: named, with what they waited for and for how long."""
+import setup  # noqa: F401
+import os
+import tempfile
+
+from lib import paths, pythons, runner, watch
+from lib.report import mark_line
+from lib.runner import test
+
+# A program that is not let run at the end of a call measures more than the call took.
+ATTEMPTS = 5
+
+
+def some_pythons():
+    host = pythons.host()
+    return [python for python in host
+            if python.label in (host[0].label, host[-1].label, pythons.debian().label)]
+
+
+def said(outcome):
+    """{call: (target, ns)}"""
+    lines = [line.split("\t") for line in outcome.stdout.decode().splitlines()]
+    return {call: (None if target == "None" else target, int(ns)) for call, target, ns in lines}
+
+
+def differences(outcome):
+    """What was not named as the program says, and what was named with another length."""
+    expected = said(outcome)
+    found = {one["call"]["name"]: one for one in outcome.report.of("blocking-call")}
+    named = {call: found[call]["call"]["target"] if call in found else "nothing"
+             for call in expected}
+    wrong = {call: (target, named[call]) for call, (target, _) in expected.items()
+             if target != named[call]}
+    late = {call: (ns, found[call]["max_ns"]) for call, (_, ns) in expected.items()
+            if call in found and abs(ns - found[call]["max_ns"]) > max(1e6, ns / 100)}
+    return wrong, late
+
+
+@test(each=some_pythons, timeout=180)
+def a_call_is_named_with_its_target_and_its_length(python):
+    path = paths.program("targets.py")
+    for attempt in range(ATTEMPTS):
+        with tempfile.TemporaryDirectory() as folder:
+            outcome = watch.watched([*python.argv, path, os.path.realpath(folder)])
+        assert outcome.status == 0, outcome.text()
+        outcome.report.assert_counts(path)
+        wrong, late = differences(outcome)
+        assert not wrong, wrong
+        if not late:
+            break
+    assert not late, late
+    for found in outcome.report.findings:
+        assert found["call"]["gil_held"] is False, found
+
+
+@test
+def a_call_with_the_gil_held_says_so():
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as program:
+        program.write("import asyncio, ctypes\n"
+                      "libc = ctypes.PyDLL(None)\n"
+                      "async def main():\n"
+                      "    libc.usleep(50000)  # BAD: blocking-call 1\n"
+                      "asyncio.run(main())\n")
+        program.flush()
+        outcome = watch.watched([*pythons.debian().argv, program.name])
+        found = outcome.report.one("blocking-call", program.name,
+                                   mark_line(program.name, "blocking-call"))
+    assert found["call"]["name"] == "usleep" and found["call"]["gil_held"] is True, found
+
+
+@test
+def an_import_is_slow_as_an_import_and_not_by_its_calls():
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "sleepy.py"), "w", encoding="utf-8") as module:
+            module.write("import time\ntime.sleep(0.15)\n")
+        path = os.path.join(folder, "program.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write("import asyncio\n"
+                          "async def main():\n"
+                          "    import sleepy\n"
+                          "asyncio.run(main())\n")
+        for options in ([], ["--strict"]):
+            report = watch.watched([*pythons.debian().argv, path], options).report
+            assert [one["kind"] for one in report.findings] == ["slow-callback"], report.brief()
+
+
+runner.main(__name__)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A socket is closed, and its number given to a file, by another thread during a call on it."""
+import asyncio
+import os
+import socket
+import threading
+
+
+def take_away(one, number, is_waiting):
+    is_waiting.wait()
+    one.shutdown(socket.SHUT_RDWR)
+    os.close(number)
+    assert os.open(__file__, os.O_RDONLY) == number
+
+
+async def main():
+    for _ in range(13):
+        one, two = socket.socketpair()
+        one.settimeout(None)
+        number, is_waiting = one.fileno(), threading.Event()
+        thread = threading.Thread(target=take_away, args=(one, number, is_waiting))
+        thread.start()
+        is_waiting.set()
+        try:
+            print(one.recv(10))
+        except OSError as error:
+            # It was a file already when the call began.
+            print(b"") if error.errno == 88 else print(error)
+        thread.join()
+        os.close(one.detach())
+        two.close()
+        await asyncio.sleep(0)
+    for number in (-1, 1000000):
+        for call in (os.fsync, os.fstat, os.fdatasync, os.close, lambda fd: os.read(fd, 1),
+                     lambda fd: os.write(fd, b"x"), os.listdir if number > 0 else os.fsync):
+            try:
+                call(number)
+            except (OSError, ValueError) as error:
+                print(error)
+
+
+asyncio.run(main())
