@@ -6,6 +6,7 @@
  * fcntl() and ioctl() take their argument as open() takes its mode (call-path.c).
  */
 #include "call.h"
+#include "hide-fd.h"
 
 int on_fcntl(int fd, int command, uintptr_t argument) __asm__("fcntl");
 int on_fcntl64(int fd, int command, uintptr_t argument) __asm__("fcntl64");
@@ -35,6 +36,8 @@ _export_ int on_fcntl(int fd, int command, uintptr_t argument)
 
 	if (command == F_SETLKW || command == F_OFD_SETLKW)
 		return CALL_FD(fcntl, CALL_WAITS, fd, (fd, command, argument));
+	if (unlikely(hide_fd(fd)))
+		return -1;
 	r = REAL(fcntl)(fd, command, argument);
 	fcntl_seen(fd, command, argument, r);
 	return r;
@@ -46,6 +49,8 @@ _export_ int on_fcntl64(int fd, int command, uintptr_t argument)
 
 	if (command == F_SETLKW || command == F_OFD_SETLKW)
 		return CALL_FD(fcntl64, CALL_WAITS, fd, (fd, command, argument));
+	if (unlikely(hide_fd(fd)))
+		return -1;
 	r = REAL(fcntl64)(fd, command, argument);
 	fcntl_seen(fd, command, argument, r);
 	return r;

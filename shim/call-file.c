@@ -6,6 +6,7 @@
  * owner) is seen when it took long, and not asked after in strict mode: open() itself does it.
  */
 #include "call.h"
+#include "hide-fd.h"
 
 #define READ(symbol, fd, args)	CALL_FD(symbol, CALL_BY_FD, fd, args)
 #define WRITE(symbol, fd, args) CALL_FD(symbol, CALL_WRITE, fd, args)
@@ -242,11 +243,15 @@ _export_ int lockf64(int fd, int command, off64_t size_bytes)
 
 _export_ int fstat(int fd, struct stat *found)
 {
+	if (unlikely(hide_fd(fd)))
+		return -1;
 	return QUICK(fstat, fd, (fd, found));
 }
 
 _export_ int fstat64(int fd, struct stat64 *found)
 {
+	if (unlikely(hide_fd(fd)))
+		return -1;
 	return QUICK(fstat64, fd, (fd, found));
 }
 

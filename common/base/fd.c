@@ -39,6 +39,15 @@ int fd_move_high(int low_fd)
 	return high_fd;
 }
 
+/*
+ * fstat() under another name: in the guest that one says of our own descriptors that they are not
+ * there (shim/hide-fd.c).
+ */
+static int fd_stat(int fd, struct stat *ret_st)
+{
+	return fstatat(fd, "", ret_st, AT_EMPTY_PATH);
+}
+
 /* Remember which file fd is; it becomes the mark's to close. */
 void fd_mark_take(struct fd_mark *ret_mark, int fd)
 {
@@ -46,7 +55,7 @@ void fd_mark_take(struct fd_mark *ret_mark, int fd)
 
 	ret_mark->fd = fd;
 	ret_mark->dev = ret_mark->ino = 0;
-	if (fd >= 0 && !fstat(fd, &st)) {
+	if (fd >= 0 && !fd_stat(fd, &st)) {
 		ret_mark->dev = st.st_dev;
 		ret_mark->ino = st.st_ino;
 	}
@@ -57,6 +66,6 @@ bool fd_mark_holds(const struct fd_mark *mark)
 {
 	struct stat st;
 
-	return mark->fd >= 0 && !fstat(mark->fd, &st) && st.st_dev == mark->dev &&
+	return mark->fd >= 0 && !fd_stat(mark->fd, &st) && st.st_dev == mark->dev &&
 	       st.st_ino == mark->ino;
 }
