@@ -3,13 +3,14 @@
 """What watching costs in time: each budget of [[ratio]] and [[more_ns]], with its A/A control."""
 from setup import BUDGETS, is_long
 
+import http_load
 import pair
 from lib import pythons, runner
 from lib.runner import need_package, skip, test
 
 # A round takes a quarter of a second to two. More are made while noise leaves the verdict open.
-ROUNDS = 16
-MAX_ROUNDS = 64
+ROUNDS = 12
+MAX_ROUNDS = 48
 
 
 def chosen(table):
@@ -37,14 +38,16 @@ def measure(budget, figure):
     """Rounds until the interval is clear of the budget, or is known to hold it."""
     python = interpreter(budget)
     loop, mode = budget.get("loop", "asyncio"), budget["mode"]
+    base = budget.get("base", "unwatched")
     if loop == "uvloop":
         need_package("python3-uvloop", python.has("uvloop"))
     if not pair.modes_there_are([mode]):
         skip(f"this loophound has no --{mode}")
-    comparison = pair.Comparison(python.argv, budget["work"], loop, [mode])
+    modes = [mode] if base == "unwatched" else [base, mode]
+    comparison = pair.Comparison(python.argv, budget["work"], loop, modes)
     while True:
         comparison.add_rounds(ROUNDS)
-        spread = getattr(comparison, figure)(mode)
+        spread = getattr(comparison, figure)(mode, base)
         if spread.median <= budget["at_most"] or len(comparison.rounds) >= MAX_ROUNDS:
             return comparison, spread
 
@@ -67,6 +70,20 @@ def time_ratio(budget):
 @test(each=chosen("more_ns"), label=label, timeout=600)
 def added_ns(budget):
     verdict(budget, "more_ns", 1)
+
+
+@test(each=BUDGETS["http"] if is_long() else [], label=lambda budget: budget["server"],
+      timeout=1200)
+def time_of_a_request(budget):
+    rounds = http_load.compare(budget["server"], ROUNDS)
+    cpu = http_load.ratios(rounds, "preloaded", http_load.CPU)
+    late = http_load.ratios(rounds, "preloaded", http_load.LATENCY)
+    control = http_load.ratios(rounds, "control", http_load.LATENCY)
+    line = (f"{budget['server']}: CPU time {cpu.text()}, budget {budget['at_most']}; "
+            f"p99 {late.text()}, control {control.text()}")
+    runner.note(line)
+    assert not cpu.is_above(budget["at_most"]), line
+    assert not late.is_above(max(control.high, 1) * budget["p99_at_most"]), line
 
 
 runner.main(__name__)

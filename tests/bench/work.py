@@ -269,7 +269,7 @@ def patch_handles():
         started = clock()
         result = run(self)
         if clock() - started > 0.1:
-            print(self)
+            print(self, file=sys.stderr)
         return result
 
     asyncio.events.Handle._run = timed
