@@ -33,6 +33,8 @@ static void process_exit(int status, void *unused)
 		return;
 	if (thread_loop)
 		strict_flush(thread_loop);
+	/* What follows is ours and not the callback's, if one runs still. */
+	thread_loop = NULL;
 	watch_exited(status);
 	watchdog_finish();
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -40,12 +41,13 @@ int fd_move_high(int low_fd)
 }
 
 /*
- * fstat() under another name: in the guest that one says of our own descriptors that they are not
- * there (shim/hide-fd.c).
+ * fstat() past libc: in the guest that says of our own descriptors that they are not there
+ * (shim/hide-fd.c), and is a call of the program's. On 64-bit machines the kernel's struct stat is
+ * libc's.
  */
 static int fd_stat(int fd, struct stat *ret_st)
 {
-	return fstatat(fd, "", ret_st, AT_EMPTY_PATH);
+	return (int)syscall(SYS_newfstatat, fd, "", ret_st, AT_EMPTY_PATH);
 }
 
 /* Remember which file fd is; it becomes the mark's to close. */
