@@ -123,6 +123,7 @@ static int compare(struct ask_diff *ask)
 	status = show(ask, &diff);
 	if (!status)
 		status = shared_write_outputs(&ask->shared, &ask->now.report);
+	shared_annotate(&ask->shared, &ask->now.report);
 	if (status)
 		return status;
 	return diff_is_worse(&diff) || !gates_hold(&ask->now.report) ? CLI_EXIT_GATE : CLI_EXIT_OK;

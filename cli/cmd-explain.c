@@ -188,6 +188,7 @@ static void help(void)
 
 int cmd_explain(int argc, char **argv)
 {
+	const char *nearest;
 	enum finding_kind kind;
 
 	user_advice_load();
@@ -198,9 +199,11 @@ int cmd_explain(int argc, char **argv)
 	if (kind_parse(argv[1], strlen(argv[1]), &kind)) {
 		if (explain_rules(argv[1]))
 			return CLI_EXIT_OK;
+		nearest = kind_nearest(argv[1], strlen(argv[1]));
 		cli_usage("explain: '%s' is no kind of finding, and no rule of advice names it; "
-			  "loophound explain lists the kinds",
-			  argv[1]);
+			  "%s%s%s",
+			  argv[1], nearest ? "is " : "loophound explain lists the kinds",
+			  nearest ? nearest : "", nearest ? " meant?" : "");
 	}
 	printf("%s (%s)\n\n", kind_name(kind), severity_name(kind_severity(kind)));
 	fputs(texts[kind] ? texts[kind] : "This kind is not detected by this version yet.\n",

@@ -121,6 +121,7 @@ static int finish(struct ask_report *ask)
 	if (shared_judge(&ask->shared, ask->report))
 		return CLI_EXIT_NO_JOB;
 	status = shared_write_outputs(&ask->shared, ask->report);
+	shared_annotate(&ask->shared, ask->report);
 	print(ask);
 	if (ask->shared.is_quiet || ask->shared.is_json)
 		shared_say_gates(&ask->shared, ask->report);

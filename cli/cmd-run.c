@@ -18,6 +18,7 @@
 
 #include "child.h"
 #include "cli.h"
+#include "config.h"
 #include "json.h"
 #include "listen.h"
 #include "log.h"
@@ -260,6 +261,7 @@ static int run_report(struct run *run)
 		run_say_unwatched(run);
 	else
 		run_print(run, &report);
+	shared_annotate(&run->shared, &report);
 	if (run->shared.updates_baseline && (status || !report_has_loops(&report)))
 		cli_say("%s stays as it is: %s", run->shared.baseline_path,
 			status ? "the command failed" : "no loop ran");
@@ -289,6 +291,33 @@ static int run_all(struct run *run)
 	return run_report(run);
 }
 
+static error_t parse_config(int key, char *arg, struct argp_state *state)
+{
+	struct run *run = state->input;
+
+	(void)arg;
+	if (key != ARGP_KEY_INIT)
+		return ARGP_ERR_UNKNOWN;
+	for (unsigned int i = 0; i < ARRAY_LEN(children) - 1; i++)
+		state->child_inputs[i] = &run->shared;
+	return 0;
+}
+
+/* The nearest loophound.toml, before the command line, which wins. It stays: options point there.
+ */
+static void read_config(struct run *run)
+{
+	static const struct argp config_argp = {.parser = parse_config, .children = children};
+	static const struct argp *const tables[] = {&shared_limits_argp, &shared_output_argp,
+						    &shared_later_argp, NULL};
+	static struct config config;
+
+	config_load(&config, tables);
+	if (config.n_words)
+		argp_parse(&config_argp, config.n_words, config.words, ARGP_NO_HELP, NULL, run);
+	shared_begin_command_line(&run->shared);
+}
+
 int cmd_run(int argc, char **argv)
 {
 	static struct run run = {.shared = SHARED_INIT, .child = {.witness = WITNESS_INIT}};
@@ -299,6 +328,7 @@ int cmd_run(int argc, char **argv)
 	shared_take_environment(&run.shared);
 	argv[0] = name;
 	user_advice_load();
+	read_config(&run);
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run);
 	shared_check_gates(&run.shared);
 	shared_check_baseline(&run.shared);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "annotate.h"
 #include "cli.h"
 #include "shared.h"
 #include "user-files.h"
@@ -34,6 +35,7 @@ enum {
 	KEY_BASELINE,
 	KEY_UPDATE_BASELINE,
 	KEY_ACCEPT_NEW,
+	KEY_ANNOTATE,
 	KEY_JSON,
 	KEY_QUIET,
 	KEY_NATIVE,
@@ -43,6 +45,15 @@ enum {
 	KEY_CANCEL_GRACE,
 	KEY_LATER,
 };
+
+/*
+ * Of options that may be repeated, those of the command line take the place of those of the file
+ * before it.
+ */
+void shared_begin_command_line(struct shared *shared)
+{
+	shared->are_outputs_old = shared->are_gates_old = shared->are_allowed_old = true;
+}
 
 static void take_duration(const char *name, const char *arg, nsec_t *ret_ns)
 {
@@ -58,9 +69,13 @@ static uint32_t take_kinds(const char *name, const char *arg, bool must_be_detec
 		size_t length = strcspn(arg, ",");
 		enum finding_kind kind;
 
-		if (length && kind_parse(arg, length, &kind))
-			cli_usage("--%s %.*s: there is no such kind of finding", name, (int)length,
-				  arg);
+		if (length && kind_parse(arg, length, &kind)) {
+			const char *nearest = kind_nearest(arg, length);
+
+			cli_usage("--%s %.*s: there is no such kind of finding%s%s%s", name,
+				  (int)length, arg, nearest ? "; is " : "", nearest ? nearest : "",
+				  nearest ? " meant?" : "");
+		}
 		if (length && must_be_detected && !kind_is_detected(kind))
 			cli_usage("--%s %.*s: this kind is not detected by this version yet", name,
 				  (int)length, arg);
@@ -124,8 +139,12 @@ const struct argp shared_limits_argp = {.options = limits_options, .parser = par
 
 static void take_output(struct shared *shared, const char *path)
 {
-	struct output *output = &shared->outputs[shared->n_outputs];
+	struct output *output;
 
+	if (shared->are_outputs_old)
+		shared->n_outputs = 0;
+	shared->are_outputs_old = false;
+	output = &shared->outputs[shared->n_outputs];
 	if (shared->n_outputs == SHARED_MAX_OUTPUTS)
 		cli_usage("--report %s: more than %d reports", path, SHARED_MAX_OUTPUTS);
 	*output = (struct output)OUTPUT_INIT;
@@ -141,10 +160,23 @@ static void take_output(struct shared *shared, const char *path)
 	}
 }
 
+static void take_annotate(struct shared *shared, const char *arg)
+{
+	if (!strcmp(arg, "github"))
+		shared->annotates_github = true;
+	else if (!strcmp(arg, "gitlab"))
+		take_output(shared, "./gl-code-quality-report.json");
+	else
+		cli_usage("--annotate %s: github or gitlab", arg);
+}
+
 static void take_gate(struct shared *shared, const char *expr)
 {
 	struct gate_error error;
 
+	if (shared->are_gates_old)
+		shared->n_gates = 0;
+	shared->are_gates_old = false;
 	if (shared->n_gates == SHARED_MAX_GATES)
 		cli_usage("--fail-on %s: more than %d gates", expr, SHARED_MAX_GATES);
 	if (!gate_parse(expr, &shared->gates[shared->n_gates], &error)) {
@@ -152,8 +184,9 @@ static void take_gate(struct shared *shared, const char *expr)
 		return;
 	}
 	cli_say("--fail-on %s", expr);
-	fprintf(stderr, "%*s^ %s\n", (int)(strlen("loophound: --fail-on ") + error.at), "",
-		error.text);
+	fprintf(stderr, "%*s^ %s%s%s%s\n", (int)(strlen("loophound: --fail-on ") + error.at), "",
+		error.text, error.nearest ? "; is " : "", error.nearest ? error.nearest : "",
+		error.nearest ? " meant?" : "");
 	exit(CLI_EXIT_USAGE);
 }
 
@@ -193,6 +226,9 @@ static error_t parse_output(int key, char *arg, struct argp_state *state)
 		take_gate(shared, arg);
 		return 0;
 	case KEY_ALLOW:
+		if (shared->are_allowed_old)
+			shared->allow.n_entries = 0;
+		shared->are_allowed_old = false;
 		user_allow_load(&shared->allow, arg);
 		return 0;
 	case KEY_BASELINE:
@@ -203,6 +239,9 @@ static error_t parse_output(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_ACCEPT_NEW:
 		shared->accepts_new = true;
+		return 0;
+	case KEY_ANNOTATE:
+		take_annotate(shared, arg);
 		return 0;
 	case KEY_JSON:
 		shared->is_json = true;
@@ -232,6 +271,7 @@ static const struct argp_option output_options[] = {
 	{"baseline", KEY_BASELINE, "FILE", 0, "findings that were known: they break no gate", 2},
 	{"update-baseline", KEY_UPDATE_BASELINE, 0, 0, "take out of it what is gone or less", 2},
 	{"accept-new", KEY_ACCEPT_NEW, 0, 0, "and put in what is new or worse", 2},
+	{"annotate", KEY_ANNOTATE, "WHERE", 0, "beside the changed lines: github, gitlab", 2},
 	{"json", KEY_JSON, 0, 0, "JSON instead of text", 2},
 	{"quiet", KEY_QUIET, 0, 0, "print nothing but errors and broken gates", 2},
 	{"color", KEY_COLOR, "WHEN", 0, "auto, always, never", 2},
@@ -244,7 +284,6 @@ const struct argp shared_output_argp = {.options = output_options, .parser = par
 static const struct argp_option later_options[] = {
 	{"bpf", KEY_BPF, "auto|off", 0, "kernel probes (on: not available yet)", 3},
 	{"task-flood", KEY_LATER + 2, "N", OPTION_HIDDEN, 0, 3},
-	{"annotate", KEY_LATER + 8, "WHERE", OPTION_HIDDEN, 0, 3},
 	{"release", KEY_LATER + 9, "NAME", OPTION_HIDDEN, 0, 3},
 	{"store", KEY_LATER + 10, "URL", OPTION_HIDDEN, 0, 3},
 	{"since", KEY_LATER + 11, "DURATION", OPTION_HIDDEN, 0, 3},
@@ -454,6 +493,13 @@ int shared_judge(struct shared *shared, struct report *report)
 	if (!r && shared->baseline_path)
 		r = judge_baseline(shared, report);
 	return r ? r : gates_judge(shared->gates, shared->n_gates, report);
+}
+
+/* Beside the changed lines. Standard output is the program's. */
+void shared_annotate(const struct shared *shared, const struct report *report)
+{
+	if (shared->annotates_github)
+		annotate_github(stderr, report);
 }
 
 /* Where the report is not shown, a line for each gate that does not hold. */

@@ -22,8 +22,9 @@ struct shared {
 	const char *own_code;
 	const char *service;
 	const char *socket;
-	bool is_quiet, is_json;
-	int is_colored; /* -1: when stderr is a terminal */
+	bool is_quiet, is_json, annotates_github;
+	bool are_outputs_old, are_gates_old, are_allowed_old; /* from a file */
+	int is_colored;					      /* -1: when stderr is a terminal */
 	struct output outputs[SHARED_MAX_OUTPUTS];
 	unsigned int n_outputs;
 	struct gate_rule gates[SHARED_MAX_GATES];
@@ -50,6 +51,8 @@ void shared_check_gates(const struct shared *shared);
 void shared_check_baseline(struct shared *shared);
 int shared_judge(struct shared *shared, struct report *report);
 int shared_store_baseline(struct shared *shared, const struct report *report);
+void shared_begin_command_line(struct shared *shared);
+void shared_annotate(const struct shared *shared, const struct report *report);
 void shared_say_gates(const struct shared *shared, const struct report *report);
 void shared_report_options(const struct shared *shared, struct report_options *ret_options);
 int shared_open_outputs(struct shared *shared);

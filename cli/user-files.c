@@ -177,3 +177,21 @@ int user_baseline_store(const struct baseline *baseline, const char *path)
 	}
 	return 0;
 }
+
+/* Return: a file of the user's as a string, for free(); NULL and errno. */
+char *user_file_text(const char *path)
+{
+	size_t length;
+	char *text = file_read(path, USER_FILE_MAX_BYTES, &length), *whole;
+
+	/* What is behind a NUL would not be read. */
+	if (text && memchr(text, '\0', length)) {
+		free(text);
+		errno = EILSEQ;
+		return NULL;
+	}
+	whole = text ? realloc(text, length + 1) : NULL;
+	if (whole)
+		whole[length] = '\0';
+	return whole;
+}

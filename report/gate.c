@@ -25,6 +25,7 @@ static int gate_fail(struct gate_error *ret_error, size_t at, const char *text)
 {
 	ret_error->at = at;
 	ret_error->text = text;
+	ret_error->nearest = NULL;
 	return -EINVAL;
 }
 
@@ -169,6 +170,8 @@ int gate_parse(const char *expr, struct gate_rule *ret_rule, struct gate_error *
 		r = gate_limit(&rule, rest + 1, ret_error);
 	if (!r)
 		*ret_rule = rule;
+	else if (rule.subject == GATE_ANY && ret_error->at == (size_t)(start - expr))
+		ret_error->nearest = kind_nearest(start, length);
 	return r;
 }
 

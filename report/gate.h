@@ -27,6 +27,7 @@ struct gate_rule {
 struct gate_error {
 	size_t at; /* where in the expression */
 	const char *text;
+	const char *nearest; /* the kind that may be meant; NULL: none */
 };
 
 uint32_t gate_needs(const struct gate_rule *rule);

@@ -11,6 +11,7 @@
 
 #include "base/defs.h"
 #include "kind.h"
+#include "nearest.h"
 #include "wire/region.h"
 
 struct kind {
@@ -135,6 +136,23 @@ int kind_parse(const char *text, size_t length, enum finding_kind *ret_kind)
 			return 0;
 		}
 	return -ENOENT;
+}
+
+/* Of a name that is none, the kind that may be meant. Return: NULL when none is near. */
+const char *kind_nearest(const char *text, size_t length)
+{
+	unsigned int best = nearest_limit(length) + 1;
+	const char *nearest = NULL;
+
+	for (unsigned int i = 0; i < _KIND_N; i++) {
+		unsigned int distance = nearest_distance(text, length, kinds[i].name);
+
+		if (distance < best) {
+			best = distance;
+			nearest = kinds[i].name;
+		}
+	}
+	return nearest;
 }
 
 /* The name of the detector of that bit, below DETECTOR_N. */

@@ -118,6 +118,31 @@ void report_deinit(struct report *report)
 	*report = (struct report)REPORT_INIT;
 }
 
+static int class_compare(const struct finding *x, const struct finding *y)
+{
+	if (!x->allowed_by != !y->allowed_by)
+		return x->allowed_by ? 1 : -1;
+	if ((x->baseline == BASELINE_KNOWN) != (y->baseline == BASELINE_KNOWN))
+		return x->baseline == BASELINE_KNOWN ? 1 : -1;
+	if ((x->kind == KIND_STUCK) != (y->kind == KIND_STUCK))
+		return x->kind == KIND_STUCK ? -1 : 1;
+	return 0;
+}
+
+/* Nothing in this is measured: two findings that are the same in it are the same. */
+static int place_compare(const struct finding *x, const struct finding *y)
+{
+	int by_file = text_compare(x->culprit.file, y->culprit.file);
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	if (by_file)
+		return by_file;
+	if (x->culprit.line != y->culprit.line)
+		return x->culprit.line < y->culprit.line ? -1 : 1;
+	return strcmp(x->fingerprint, y->fingerprint);
+}
+
 /*
  * What breaks a gate, then what stood still and has not come back, then what cost most time, then
  * what happened most often. The rest only makes the order the same in every run.
@@ -125,24 +150,30 @@ void report_deinit(struct report *report)
 static int finding_compare(const void *a, const void *b)
 {
 	const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
-	int by_file;
+	int by_class = class_compare(x, y);
 
-	if (!x->allowed_by != !y->allowed_by)
-		return x->allowed_by ? 1 : -1;
-	if ((x->baseline == BASELINE_KNOWN) != (y->baseline == BASELINE_KNOWN))
-		return x->baseline == BASELINE_KNOWN ? 1 : -1;
-	if ((x->kind == KIND_STUCK) != (y->kind == KIND_STUCK))
-		return x->kind == KIND_STUCK ? -1 : 1;
+	if (by_class)
+		return by_class;
 	if (x->total_ns != y->total_ns)
 		return x->total_ns > y->total_ns ? -1 : 1;
 	if (x->count != y->count)
 		return x->count > y->count ? -1 : 1;
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	by_file = text_compare(x->culprit.file, y->culprit.file);
-	if (by_file)
-		return by_file;
-	return strcmp(x->fingerprint, y->fingerprint);
+	return place_compare(x, y);
+}
+
+/* In strict mode the same program gives the same order, so no time counts: grave ones first. */
+static int finding_compare_strict(const void *a, const void *b)
+{
+	const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
+	int by_class = class_compare(x, y);
+
+	if (by_class)
+		return by_class;
+	if (kind_severity(x->kind) != kind_severity(y->kind))
+		return kind_severity(x->kind) < kind_severity(y->kind) ? -1 : 1;
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	return place_compare(x, y);
 }
 
 static int twin_compare(const void *a, const void *b)
@@ -186,7 +217,7 @@ void report_sort(struct report *report)
 {
 	if (report->n_findings)
 		qsort(report->findings, report->n_findings, sizeof(struct finding *),
-		      finding_compare);
+		      report->options.is_strict ? finding_compare_strict : finding_compare);
 	if (report->n_loops)
 		qsort(report->loops, report->n_loops, sizeof(struct loop), loop_compare);
 }

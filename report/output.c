@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "annotate.h"
 #include "junit.h"
 #include "markdown.h"
 #include "output.h"
@@ -46,6 +47,7 @@ static const struct format {
 	const char *suffix;
 	int (*write)(FILE *out, const struct report *report); /* NULL: later */
 } formats[] = {
+	{"/gl-code-quality-report.json", annotate_gitlab},
 	{".speedscope.json", speedscope_write},
 	{".trace.json", NULL},
 	{".json", json_write_report},
