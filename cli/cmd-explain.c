@@ -63,7 +63,9 @@ static const char *const texts[_KIND_N] = {
 		"  wrong   save(order)\n"
 		"  right   await save(order)\n"
 		"\n"
-		"To run it beside: task = asyncio.create_task(save(order)), and keep the task.\n",
+		"The line that made it is the origin: told from the start with --strict, else\n"
+		"from the second time on. To run it beside: task =\n"
+		"asyncio.create_task(save(order)), and keep the task.\n",
 	[KIND_RESULT_BEFORE_DONE] =
 		"The result() or exception() of a task or future was asked for before it was\n"
 		"done: that raises InvalidStateError and gives nothing.\n"

@@ -67,6 +67,7 @@ struct method_def {
 	F(PyObject *, PyFunction_GetCode, (PyObject *))                        \
 	F(PyObject *, PyEval_GetLocals, (void))                                \
 	F(ssize_t, PyDict_Size, (PyObject *))                                  \
+	F(PyObject *, PyLong_FromLong, (long))                                 \
 	F(PyObject *, PyMethod_Self, (PyObject *))                             \
 	F(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **)) \
 	F(int, PyType_IsSubtype, (PyObject *, PyObject *))                     \

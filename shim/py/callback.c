@@ -18,11 +18,14 @@
 #include "py/callback.h"
 #include "py/callee.h"
 #include "py/cancel.h"
+#include "py/origin.h"
 
 /* CPython 3.8-3.15 Include/cpython/descrobject.h: PyMethodDescrObject.d_method. */
 #define METHOD_DESCRIPTOR_DEF_OFFSET 40
 
 _hidden_ struct callback_code callback_framework[2];
+
+_hidden_ uint32_t callback_work;
 
 static method_fast_fn context_run;
 
@@ -35,6 +38,13 @@ static _cold_ void callback_slow(struct loop *loop, uint64_t span, PyObject *cal
 	loop_callback_slow(loop, loop->edge, span, is_known ? &callee : NULL);
 }
 
+static _cold_ void callback_more(struct loop *loop)
+{
+	if (cancel_n_pending)
+		cancel_edge(loop);
+	origin_edge();
+}
+
 static inline __attribute__((always_inline)) void callback_ended(struct loop *loop,
 								 PyObject *callable)
 {
@@ -44,8 +54,8 @@ static inline __attribute__((always_inline)) void callback_ended(struct loop *lo
 		callback_slow(loop, span, callable);
 	else
 		loop->callback_calls = 0;
-	if (unlikely(cancel_n_pending))
-		cancel_edge(loop);
+	if (unlikely(callback_work))
+		callback_more(loop);
 }
 
 static PyObject *on_context_run(PyObject *self, PyObject *const *args, ssize_t n_args,

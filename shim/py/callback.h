@@ -14,6 +14,9 @@ struct callback_code {
 /* uvloop, and libuv where that is a library of its own (Debian). */
 extern struct callback_code callback_framework[2];
 
+/* How much there is to be done between two callbacks: of cancel.c and origin.c. */
+extern uint32_t callback_work;
+
 void callback_install(void);
 void callback_install_uvloop(PyObject *uvloop_class);
 

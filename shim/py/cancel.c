@@ -27,6 +27,7 @@
 
 #include "fork.h"
 #include "pyframe/task.h"
+#include "py/callback.h"
 #include "py/cancel.h"
 #include "py/error.h"
 #include "py/frame.h"
@@ -111,6 +112,7 @@ static struct cancellation *note_new(PyObject *task)
 		n_touched++;
 	}
 	cancel_n_pending++;
+	callback_work++;
 	i = order[place];
 	notes[i] = (struct cancellation){.task = task, .next = *bucket_of(task), .place = place};
 	*bucket_of(task) = (uint16_t)(i + 1);
@@ -130,6 +132,7 @@ static void note_free(struct cancellation *note)
 	notes[last].place = note->place;
 	order[cancel_n_pending] = i;
 	note->task = NULL;
+	callback_work--;
 }
 
 /* The cancellation never came to those that had handed it on. */
@@ -362,6 +365,7 @@ _hidden_ void cancel_forget(void)
 	memset(buckets, 0, sizeof(buckets));
 	for (uint32_t i = 0; i < n_touched; i++)
 		order[i] = (uint16_t)i;
+	callback_work -= cancel_n_pending;
 	cancel_n_pending = 0;
 }
 

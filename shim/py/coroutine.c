@@ -16,6 +16,7 @@
 #include "intern.h"
 #include "py/callee.h"
 #include "py/coroutine.h"
+#include "py/origin.h"
 #include "py/frame.h"
 
 /* PyTypeObject.tp_vectorcall_offset, CPython 3.8-3.15 Include/cpython/object.h. */
@@ -43,7 +44,7 @@ static uint32_t coroutine_name(PyObject *coroutine)
 static void dropped(PyObject *coroutine)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_NEVER_AWAITED};
-	struct stack_buf stack;
+	struct stack_buf stack, origin;
 	uint64_t tstate_raddr;
 
 	/* A coroutine may be dropped before any loop has run: asyncio.run() was forgotten too. */
@@ -54,21 +55,33 @@ static void dropped(PyObject *coroutine)
 	facts.name_str = coroutine_name(coroutine);
 	emit_own_stack(tstate_raddr, &stack);
 	facts.stack = &stack;
+	if (origin_stack(coroutine, &origin))
+		facts.origin = &origin;
+	else
+		origin_missed(facts.name_str);
 	emit_pitfall(&facts);
 }
 
 static PyObject *on_warn_unawaited(PyObject *callable, PyObject *const *args, size_t n_args,
 				   PyObject *names)
 {
-	PyObject *type, *value, *traceback;
+	PyObject *type, *value, *traceback, *hidden = NULL, *result;
 	int saved_errno = errno;
 
 	py.PyErr_Fetch(&type, &value, &traceback);
-	if (VECTORCALL_N_ARGS(n_args) >= 1)
+	if (VECTORCALL_N_ARGS(n_args) >= 1) {
 		dropped(args[0]);
+		hidden = origin_hide(args[0]);
+	}
 	py.PyErr_Restore(type, value, traceback);
 	errno = saved_errno;
-	return warn_unawaited(callable, args, n_args, names);
+	result = warn_unawaited(callable, args, n_args, names);
+	if (hidden) {
+		py.PyErr_Fetch(&type, &value, &traceback);
+		origin_show(args[0], hidden);
+		py.PyErr_Restore(type, value, traceback);
+	}
+	return result;
 }
 
 static bool function_set_vectorcall(PyObject *function, vectorcall_fn entry)
@@ -106,5 +119,6 @@ _hidden_ void coroutine_install(PyObject *warnings_module)
 		watch_lost(LOSS_HOOK_REFUSED);
 	else
 		watch_detects(DETECTOR_NEVER_AWAITED);
+	origin_install();
 	py.Py_DecRef(function);
 }

@@ -16,6 +16,7 @@
 #include "py/callback.h"
 #include "py/cancel.h"
 #include "py/frame.h"
+#include "py/origin.h"
 #include "py/running.h"
 #include "py/task.h"
 
@@ -82,6 +83,7 @@ static void started(PyObject *module, PyObject *loop)
 		loop_start(uvloop ? FRAMEWORK_UVLOOP : FRAMEWORK_ASYNCIO, epoll_fd, frame_tstate());
 	if (watched) {
 		watch_detects(DETECTOR_TURNS | DETECTOR_CALLS);
+		origin_loop_starts();
 		task_watch_loop(watched, module, loop, (const void *)set_running_loop);
 	}
 	if (uvloop)
@@ -94,6 +96,7 @@ static void stopped(void)
 {
 	if (cancel_n_pending)
 		cancel_loop_stops();
+	origin_loop_stops();
 	loop_stop();
 }
 

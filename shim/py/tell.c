@@ -47,6 +47,14 @@ _hidden_ uint32_t tell_text(PyObject *text)
 	return intern(buf, text_copy(text, buf, sizeof(buf)));
 }
 
+/* A file's name: as long as those of frames. */
+_hidden_ uint32_t tell_path(PyObject *text)
+{
+	char buf[PYFRAME_MAX_FILE];
+
+	return intern(buf, text_copy(text, buf, sizeof(buf)));
+}
+
 /* The class without its module. */
 static const char *class_word(PyObject *class)
 {

@@ -6,6 +6,7 @@
 #include "py/api.h"
 
 uint32_t tell_text(PyObject *text);
+uint32_t tell_path(PyObject *text);
 uint32_t tell_class(PyObject *class);
 void tell_exception(PyObject *exception, struct pitfall_facts *facts);
 void tell_task(PyObject *task, struct pitfall_facts *facts);

@@ -7,8 +7,6 @@ import warnings
 
 import _loops
 
-# A fork may take as long as a short stall.
-# NEEDS: blocking-call=1s slow-callback=1s
 
 
 async def answer(reader, writer):
