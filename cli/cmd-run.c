@@ -118,6 +118,7 @@ static int run_open_daemon(struct run *run)
 	int r;
 
 	shared_report_options(&run->shared, &config.options);
+	config.has_slices = shared_wants_timeline(&run->shared);
 	own_code_add_globs(&config.own, run->shared.own_code);
 	r = daemon_new(&config, &run->daemon);
 	if (!r)
@@ -242,6 +243,13 @@ static void run_print(struct run *run, const struct report *report)
 	text_report(stderr, report, &run->style);
 }
 
+/* Whether Python ran and nothing of it was seen: not even by one who asks for no gate a success. */
+static bool run_is_blind(const struct run *run, const struct report *report)
+{
+	return !report->n_processes &&
+	       (run->daemon->n_hellos || preload_is_python(run->command[0]));
+}
+
 /* Return: the exit status. */
 static int run_report(struct run *run)
 {
@@ -271,7 +279,7 @@ static int run_report(struct run *run)
 		return status;
 	if (r)
 		return r;
-	if (run->shared.n_gates && !report_has_loops(&report))
+	if (run->shared.n_gates ? !report_has_loops(&report) : run_is_blind(run, &report))
 		return CLI_EXIT_NO_JOB;
 	return gates_hold(&report) ? CLI_EXIT_OK : CLI_EXIT_GATE;
 }

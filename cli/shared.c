@@ -135,7 +135,9 @@ static const struct argp_option limits_options[] = {
 
 const struct argp shared_limits_argp = {.options = limits_options, .parser = parse_limits};
 
-#define FORMATS ".json, .jsonl, .txt, .md, .sarif, .xml (JUnit), .folded and .speedscope.json"
+#define FORMATS                                                                          \
+	".json, .jsonl, .txt, .md, .sarif, .xml (JUnit), .folded, .speedscope.json and " \
+	".trace.json"
 
 static void take_output(struct shared *shared, const char *path)
 {
@@ -366,6 +368,14 @@ void shared_report_options(const struct shared *shared, struct report_options *r
 		.kinds = shared->kinds,
 		.own_code = shared->own_code,
 	};
+}
+
+bool shared_wants_timeline(const struct shared *shared)
+{
+	for (unsigned int i = 0; i < shared->n_outputs; i++)
+		if (output_is_timeline(&shared->outputs[i]))
+			return true;
+	return false;
 }
 
 /* Open every report for writing. Return: 0, or the exit status, having said why. */

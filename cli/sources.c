@@ -116,6 +116,7 @@ int sources_read(struct sources *sources, const struct shared *shared, char **pa
 	int status = 0, failed, r;
 
 	shared_report_options(shared, &config.options);
+	config.has_slices = shared_wants_timeline(shared);
 	own_code_add_globs(&config.own, shared->own_code);
 	r = daemon_new(&config, &sources->daemon);
 	for (int i = 0; !r && i < n_paths; i++) {

@@ -93,6 +93,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 	free(daemon->ended_loops);
 	listen_close(daemon);
 	aggregate_free(daemon->aggregate);
+	slices_deinit(&daemon->slices);
 	symbols_free(daemon->symbols);
 	names_free(daemon->names);
 	if (daemon->epoll_fd >= 0)
@@ -126,6 +127,7 @@ struct drain daemon_drain_state(struct daemon *daemon)
 		.aggregate = daemon->aggregate,
 		.live = &daemon->live,
 		.symbols = daemon->symbols,
+		.slices = daemon->config.has_slices ? &daemon->slices : NULL,
 		.tracer = &daemon->tracer,
 		.kinds = daemon->config.options.kinds,
 		.now_ns = clock_monotonic(),

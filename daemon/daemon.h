@@ -28,7 +28,8 @@ struct daemon_config {
 	struct own_code own;
 	const char *service;
 	const char *base_dir;
-	bool is_live; /* tell stalls on stderr as they come */
+	bool has_slices; /* keep what held the loops one by one */
+	bool is_live;	 /* tell stalls on stderr as they come */
 };
 
 struct client;
@@ -42,6 +43,7 @@ struct daemon {
 	struct tracer *tracer;	 /* NULL: not needed yet */
 	struct symbols *symbols; /* NULL: native frames were not asked for */
 	struct aggregate *aggregate;
+	struct slices slices;
 	struct live live;
 	struct client *clients;
 	uint32_t n_clients;

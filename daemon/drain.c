@@ -373,6 +373,7 @@ void drain_record(struct drain *drain, struct watch *watch, const struct record 
 		watch->lost.n[LOST_RECORD_CORRUPT]++;
 		return;
 	}
+	slices_add(drain->slices, watch, record);
 	switch (record->type) {
 	case RECORD_CALL:
 		drain_call(drain, watch, (const struct record_call *)record);

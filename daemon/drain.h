@@ -4,6 +4,7 @@
 
 #include "aggregate.h"
 #include "live.h"
+#include "slices.h"
 #include "watch.h"
 
 /* Where what is drained goes. */
@@ -13,6 +14,7 @@ struct drain {
 	struct tracer **tracer;	 /* made when it is needed; NULL: there is none to be */
 	struct symbols *symbols; /* NULL: native frames were not asked for */
 	uint32_t kinds;		 /* KIND_MASK of each that is judged */
+	struct slices *slices;	 /* NULL: nobody wants a time line */
 	nsec_t now_ns;		 /* CLOCK_MONOTONIC */
 };
 

@@ -162,6 +162,8 @@ int snapshot_take(struct daemon *daemon, struct report *ret_report)
 	}
 	if (r)
 		return r;
+	if (daemon->config.has_slices && slices_copy(&daemon->slices, &report))
+		return -ENOMEM;
 	take_losses(daemon, &report);
 	qsort(report.processes, report.n_processes, sizeof(*report.processes), process_compare);
 	report_sort(&report);

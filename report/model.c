@@ -111,6 +111,7 @@ void report_deinit(struct report *report)
 	free(report->loops);
 	free(report->findings);
 	free(report->gates);
+	free(report->slices);
 	free(report->allowances);
 	for (uint32_t i = 0; i < report->baseline.n_gone; i++)
 		free(report->baseline.gone[i].site);

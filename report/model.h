@@ -114,6 +114,26 @@ struct finding {
 	bool is_accepted;  /* --accept-new: from now on it is in the baseline */
 };
 
+enum slice_what {
+	SLICE_TURN,
+	SLICE_CALLBACK,
+	SLICE_CALL,
+	SLICE_PITFALL,
+};
+
+/* One thing that was reported, by itself, with its moment. */
+struct slice {
+	enum slice_what what;
+	uint32_t n; /* calls of a call, callbacks of a turn */
+	int32_t pid, tid;
+	uint64_t at; /* ns of CLOCK_REALTIME, of its start */
+	nsec_t span_ns;
+	const char *name; /* of the call, or of what went wrong; NULL: that of the place */
+	struct frame place;
+	const char *test;
+	int64_t gil_wait_ns, run_queue_ns; /* 0 or less: none, or not measured */
+};
+
 struct loop {
 	int32_t pid, tid;
 	const char *thread;
@@ -196,6 +216,9 @@ struct report {
 	uint32_t n_loops;
 	struct finding **findings; /* worst first */
 	uint32_t n_findings;
+	struct slice *slices; /* only where a time line is asked for, in the order of their ends */
+	uint32_t n_slices;
+	uint64_t n_slices_lost;
 	struct gate *gates;
 	uint32_t n_gates;
 	struct allowance *allowances;

@@ -20,6 +20,7 @@
 #include "output.h"
 #include "sarif.h"
 #include "text.h"
+#include "timeline.h"
 #include "weight.h"
 
 static int write_text(FILE *out, const struct report *report)
@@ -36,6 +37,12 @@ static int write_markdown(FILE *out, const struct report *report)
 	return 0;
 }
 
+static int write_timeline(FILE *out, const struct report *report)
+{
+	timeline_write(out, report);
+	return 0;
+}
+
 static int write_folded(FILE *out, const struct report *report)
 {
 	folded_write(out, report);
@@ -49,7 +56,7 @@ static const struct format {
 } formats[] = {
 	{"/gl-code-quality-report.json", annotate_gitlab},
 	{".speedscope.json", speedscope_write},
-	{".trace.json", NULL},
+	{".trace.json", write_timeline},
 	{".json", json_write_report},
 	{".jsonl", json_write_lines},
 	{".txt", write_text},
@@ -85,6 +92,12 @@ int output_format_of(const char *path, unsigned int *ret_format)
 const char *output_suffix(unsigned int format)
 {
 	return formats[format].suffix;
+}
+
+/* Whether moments are wanted, and not sums alone. */
+bool output_is_timeline(const struct output *output)
+{
+	return formats[output->format].write == write_timeline;
 }
 
 /* path has to outlive the output. Return: 0 or a negative errno. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "model.h"
+#include "pool.h"
 
 void put_json(FILE *out, const char *text);
 void put_xml(FILE *out, const char *text);

@@ -233,6 +233,16 @@ def a_job_in_which_nothing_was_watched_is_4():
     assert outcome.status == 4 and b"nothing was watched" in outcome.stderr, outcome.text()
 
 
+@test
+def a_python_that_was_not_watched_is_4_without_a_gate_too():
+    folder = tempfile.mkdtemp(prefix="blind-")
+    # As a static Python would be: by its name it is one, and it never says hello.
+    os.symlink("/bin/true", os.path.join(folder, "python3"))
+    outcome = watch.run([paths.LOOPHOUND, "run", "--", "./python3"], cwd=folder)
+    assert outcome.status == 4 and b"nothing was watched" in outcome.stderr, outcome.text()
+    assert watch.run([paths.LOOPHOUND, "run", "--", "/bin/true"], cwd=folder).status == 0
+
+
 def without_times(text):
     raw = json.loads(text)
     for key in ("started", "ended", "loops", "processes"):

@@ -10,7 +10,7 @@ from lib.report import Report, mark_line, marks
 from lib.runner import fixture, test
 
 SAME = paths.program("same.py")
-SUFFIXES = ["json", "jsonl", "txt", "md", "sarif", "xml", "folded", "speedscope.json"]
+SUFFIXES = ["json", "jsonl", "txt", "md", "sarif", "xml", "folded", "speedscope.json", "trace.json"]
 HOSTILE = """
 import asyncio, time
 async def main():
@@ -114,6 +114,25 @@ def folded_and_speedscope_hold_the_blocked_time(texts=written):
 
 
 @test
+def the_time_line_has_each_stall_in_its_turn(texts=written):
+    content = formats.trace(path_of(texts, "trace.json"))
+    report = Report.load(path_of(texts, "json"))
+    calls = [e for e in content["traceEvents"] if e.get("cat") == "call"]
+    finding = report.one("blocking-call")
+    assert len(calls) == finding["count"]
+    assert {(e["name"], e["args"]["file"], e["args"]["line"], e["args"]["function"]) for e in calls} == {
+        ("clock_nanosleep", "sub folder/same.py", mark_line(SAME, "blocking-call"), "blocks")}
+    assert abs(sum(e["dur"] for e in calls) - finding["total_ns"] / 1000) < 1
+    callbacks = [e for e in content["traceEvents"] if e.get("cat") == "callback"]
+    assert len(callbacks) >= report.one("slow-callback")["count"]
+    pitfalls = [e for e in content["traceEvents"] if e["ph"] == "i"]
+    assert len(pitfalls) == report.one("never-awaited")["count"]
+    threads = {(e["pid"], e["tid"]) for e in content["traceEvents"] if e["name"] == "thread_name"}
+    assert threads == {(loop["pid"], loop["tid"]) for loop in report.loops} == {(e["pid"], e["tid"]) for e in calls}
+    assert content["otherData"]["not_kept"] == 0 and "FAILED" in content["otherData"]["gates"][0]
+
+
+@test
 def markdown_shows_gates_and_findings(texts=written):
     text = texts["md"]
     for kind, line in expected():
@@ -145,6 +164,7 @@ def hostile_names_break_no_format():
     assert [text for *_, text in formats.junit(f"{folder}/r.xml") if text]
     stacks, samples = formats.folded(f"{folder}/r.folded"), formats.speedscope(f"{folder}/r.speedscope.json")
     assert len(stacks) == len(samples) == 1 and len(*stacks) == len(*samples)
+    assert formats.trace(f"{folder}/r.trace.json")["otherData"]["kept"] > 0
     with open(f"{folder}/r.md") as md:
         row, = [line for line in md if "blocking-call" in line]
     assert row.count("|") == 6 and "\x1b" not in row and "<a>" not in row, row
@@ -159,6 +179,7 @@ def nothing_found_is_valid_in_every_format():
     assert outcome.status == 0, outcome.text()
     assert formats.sarif(f"{folder}/r.sarif")["results"] == []
     assert not [text for *_, text in formats.junit(f"{folder}/r.xml") if text]
+    assert not [e for e in formats.trace(f"{folder}/r.trace.json")["traceEvents"] if e["ph"] in "Xi"]
     assert formats.folded(f"{folder}/r.folded") == formats.speedscope(f"{folder}/r.speedscope.json") == {}
     with open(f"{folder}/r.md") as file:
         assert "No finding that counts" in file.read()

@@ -92,3 +92,21 @@ def speedscope(path):
         key = tuple(frames[index]["name"] for index in sample)
         stacks[key] = stacks.get(key, 0) + weight
     return stacks
+
+
+def trace(path):
+    """The content; on each thread what lasts lies within what lasts longer, or beside it."""
+    content = check_json(path, "trace.json")
+    threads = {}
+    for event in content["traceEvents"]:
+        if event["ph"] == "X":
+            threads.setdefault((event["pid"], event["tid"]), []).append(
+                (event["ts"], event["ts"] + event["dur"], event["name"]))
+    for events in threads.values():
+        open_until = []
+        for start, end, name in sorted(events, key=lambda each: (each[0], -each[1])):
+            while open_until and open_until[-1] <= start:
+                open_until.pop()
+            assert not open_until or end <= open_until[-1] + 1, (name, start, end, open_until)
+            open_until.append(end)
+    return content

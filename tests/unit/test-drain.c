@@ -281,6 +281,27 @@ static void test_task_stuck(void **state)
 	assert_int_equal(report->lost.n[LOST_RECORD_CORRUPT], 1);
 }
 
+/* Of more than there is room for the last are kept, and how many are not is known. */
+static void test_slices(void **state)
+{
+	struct scene *scene = *state;
+	struct slices slices = {0};
+	struct report report = REPORT_INIT;
+	struct record_turn turn = {.head = {.size = sizeof(turn), .type = RECORD_TURN}};
+
+	for (uint32_t i = 0; i < SLICES_MAX + 101; i++) {
+		turn.n_callbacks = i;
+		slices_add(&slices, scene->watch, &turn.head);
+	}
+	assert_int_equal(slices_copy(&slices, &report), 0);
+	assert_int_equal(report.n_slices, SLICES_MAX);
+	assert_int_equal(report.n_slices_lost, 101);
+	assert_int_equal(report.slices[0].n, 101);
+	assert_int_equal(report.slices[SLICES_MAX - 1].n, SLICES_MAX + 100);
+	report_deinit(&report);
+	slices_deinit(&slices);
+}
+
 static void test_callback(void **state)
 {
 	struct scene *scene = *state;
@@ -695,17 +716,29 @@ static void test_recording_killed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCENE(test_call),	  SCENE(test_lines),
-		SCENE(test_fingerprint),  SCENE(test_native),
-		SCENE(test_task),	  SCENE(test_task_stuck),
-		SCENE(test_callback),	  SCENE(test_call_and_work),
-		SCENE(test_long_turn),	  SCENE(test_no_sample),
-		SCENE(test_pitfall),	  SCENE(test_pitfall_origin),
-		SCENE(test_killed),	  SCENE(test_exec_and_short),
-		SCENE(test_killed_early), SCENE(test_provisional),
-		SCENE(test_many_samples), SCENE(test_hostile),
-		SCENE(test_unsealed),	  SCENE(test_json_round),
-		SCENE(test_recording),	  SCENE(test_recording_killed),
+		SCENE(test_call),
+		SCENE(test_lines),
+		SCENE(test_fingerprint),
+		SCENE(test_slices),
+		SCENE(test_native),
+		SCENE(test_task),
+		SCENE(test_task_stuck),
+		SCENE(test_callback),
+		SCENE(test_call_and_work),
+		SCENE(test_long_turn),
+		SCENE(test_no_sample),
+		SCENE(test_pitfall),
+		SCENE(test_pitfall_origin),
+		SCENE(test_killed),
+		SCENE(test_exec_and_short),
+		SCENE(test_killed_early),
+		SCENE(test_provisional),
+		SCENE(test_many_samples),
+		SCENE(test_hostile),
+		SCENE(test_unsealed),
+		SCENE(test_json_round),
+		SCENE(test_recording),
+		SCENE(test_recording_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Slices
+ *
+ * A finding says how often and how long, not when. For a time line each turn, callback and call
+ * that was reported, and each pitfall, is kept by itself, as far as the room goes: the last
+ * SLICES_MAX of all processes. They are taken as they come, before anything is judged, so what was
+ * not blamed on anybody is there too. Only who asks for a time line pays for it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "site.h"
+#include "slices.h"
+
+void slices_deinit(struct slices *slices)
+{
+	free(slices->kept);
+	*slices = (struct slices){0};
+}
+
+/* Return: where the next one goes; NULL without memory. */
+static struct slice *slices_next(struct slices *slices)
+{
+	if (slices->n_added < slices->n_room || slices->n_room == SLICES_MAX)
+		return &slices->kept[slices->n_added++ % slices->n_room];
+	slices->n_room = slices->n_room ? slices->n_room * 2 : 1024;
+	slices->kept = reallocarray(slices->kept, slices->n_room, sizeof(*slices->kept));
+	if (!slices->kept) {
+		*slices = (struct slices){0};
+		return NULL;
+	}
+	return &slices->kept[slices->n_added++];
+}
+
+static uint64_t realtime_of(const struct watch *watch, uint64_t ticks)
+{
+	struct clock_scale scale = watch_scale(watch);
+
+	return watch_realtime(watch, clock_point_ns(&scale, ticks));
+}
+
+static nsec_t span_of(const struct watch *watch, uint64_t ticks)
+{
+	struct clock_scale scale = watch_scale(watch);
+
+	return clock_span_ns(&scale, ticks);
+}
+
+static void place_by_stack(const struct watch *watch, const struct record *record,
+			   struct slice *slice)
+{
+	struct stack *stack = watch_stack(watch, record);
+	struct site site;
+
+	site_of_stack(stack, &site);
+	slice->place = site.culprit;
+	free(stack);
+}
+
+static void place_by_callable(const struct watch *watch, uint32_t file_str, uint32_t function_str,
+			      int32_t line, struct slice *slice)
+{
+	struct record_frame raw = {
+		.file_str = file_str, .function_str = function_str, .line = line};
+
+	watch_frame(watch, &raw, &slice->place);
+}
+
+static void slice_of_call(const struct watch *watch, const struct record_call *call,
+			  struct slice *slice)
+{
+	slice->what = SLICE_CALL;
+	slice->name = watch_string(watch, call->call_str);
+	slice->at = realtime_of(watch, call->start);
+	slice->span_ns = span_of(watch, call->span);
+	slice->n = MAX(call->n_calls, 1u);
+	place_by_stack(watch, &call->head, slice);
+}
+
+static void slice_of_callback(const struct watch *watch, const struct record_callback *callback,
+			      struct slice *slice)
+{
+	slice->what = SLICE_CALLBACK;
+	slice->at = realtime_of(watch, callback->start);
+	slice->span_ns = span_of(watch, callback->span);
+	slice->gil_wait_ns = callback->gil_wait_ns;
+	slice->run_queue_ns = callback->run_queue_ns;
+	place_by_callable(watch, callback->file_str, callback->function_str, callback->first_line,
+			  slice);
+}
+
+static void slice_of_turn(const struct watch *watch, const struct record_turn *turn,
+			  struct slice *slice)
+{
+	slice->what = SLICE_TURN;
+	slice->at = realtime_of(watch, turn->start);
+	slice->span_ns = span_of(watch, turn->span);
+	slice->n = turn->n_callbacks;
+	slice->gil_wait_ns = turn->gil_wait_ns;
+	slice->run_queue_ns = turn->run_queue_ns;
+}
+
+static void slice_of_pitfall(const struct watch *watch, const struct record_pitfall *pitfall,
+			     struct slice *slice)
+{
+	slice->what = SLICE_PITFALL;
+	slice->name = watch_string(watch, pitfall->name_str);
+	slice->at = realtime_of(watch, pitfall->head.ticks);
+	place_by_stack(watch, &pitfall->head, slice);
+}
+
+static uint32_t slot_of(const struct record *record)
+{
+	switch (record->type) {
+	case RECORD_CALL:
+		return ((const struct record_call *)record)->slot;
+	case RECORD_CALLBACK:
+		return ((const struct record_callback *)record)->slot;
+	case RECORD_TURN:
+		return ((const struct record_turn *)record)->slot;
+	default:
+		return ((const struct record_pitfall *)record)->slot;
+	}
+}
+
+/* Of a checked record; of one that is none of these nothing is kept. slices: NULL, nobody asked. */
+void slices_add(struct slices *slices, const struct watch *watch, const struct record *record)
+{
+	struct slice *slice;
+	uint32_t slot;
+
+	if (!slices || (record->type != RECORD_CALL && record->type != RECORD_CALLBACK &&
+			record->type != RECORD_TURN && record->type != RECORD_PITFALL))
+		return;
+	slice = slices_next(slices);
+	if (!slice)
+		return;
+	slot = slot_of(record);
+	*slice = (struct slice){.pid = watch->pid, .test = watch->test};
+	slice->tid = slot < REGION_N_SLOTS ? region_slot(&watch->region, slot)->tid : watch->pid;
+	if (record->type == RECORD_CALL)
+		slice_of_call(watch, (const struct record_call *)record, slice);
+	else if (record->type == RECORD_CALLBACK)
+		slice_of_callback(watch, (const struct record_callback *)record, slice);
+	else if (record->type == RECORD_TURN)
+		slice_of_turn(watch, (const struct record_turn *)record, slice);
+	else
+		slice_of_pitfall(watch, (const struct record_pitfall *)record, slice);
+}
+
+/* Into a report that has none yet, in the order of their ends. Return: 0 or -ENOMEM. */
+int slices_copy(const struct slices *slices, struct report *report)
+{
+	uint32_t n = (uint32_t)MIN(slices->n_added, (uint64_t)slices->n_room);
+	uint64_t first = slices->n_added - n;
+
+	report->slices = calloc(n + 1, sizeof(*report->slices));
+	if (!report->slices)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		report->slices[i] = slices->kept[(first + i) % slices->n_room];
+	report->n_slices = n;
+	report->n_slices_lost = first;
+	return 0;
+}
