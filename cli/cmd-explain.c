@@ -17,7 +17,8 @@ static const char *const texts[_KIND_N] = {
 	[KIND_BLOCKING_CALL] =
 		"A call that waits in the kernel or on a lock held the loop: while it waits,\n"
 		"no other task runs. Counted from --blocking-call (20ms). Many short ones in one\n"
-		"callback that pass --slow-callback together count as one, at the largest.\n"
+		"callback that pass --slow-callback together count as one, at the largest. With\n"
+		"--strict every call that can block counts, however fast it was.\n"
 		"\n"
 		"  wrong   async def f():\n"
 		"              time.sleep(1)\n"

@@ -109,6 +109,73 @@ static void test_call(void **state)
 	assert_int_equal(losses_sum(&report->lost), 0);
 }
 
+/* Strict calls are told of together, the longest by itself; a stranger's count cannot hurt. */
+static void test_strict_calls(void **state)
+{
+	struct scene *scene = *state;
+	struct record_call call = {
+		.head = {.ticks = FAKE_START_NS + FAKE_MS, .flags = RECORD_FLAG_STRICT},
+		.call_str = fake_string(&scene->fake, "read"),
+		.turn_seq = 1,
+		.start = FAKE_START_NS,
+		.span = 5000,
+		.n_calls = 1,
+		.fd = 3,
+		.stack = {.n_frames = ARRAY_LEN(sleeper)},
+	};
+	const struct finding *finding;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 200);
+	fake_put(&scene->fake, &call, RECORD_CALL, sizeof(call), sleeper, ARRAY_LEN(sleeper));
+	call.n_calls = 1000;
+	call.span = 1000 * 1000;
+	fake_put(&scene->fake, &call, RECORD_CALL, sizeof(call), sleeper, ARRAY_LEN(sleeper));
+	report = scene_report(scene, 22000 * FAKE_MS);
+	assert_int_equal(report->n_findings, 1);
+	finding = report->findings[0];
+	assert_int_equal(finding->count, 1001);
+	assert_int_equal(finding->total_ns, 5000 + 1000 * 1000);
+	assert_int_equal(finding->max_ns, 5000);
+	assert_int_equal(finding->p50_ns, 1000);
+	assert_int_equal(finding->call.n_calls, 1);
+	assert_int_equal(finding->stacks[0]->count, 1001);
+	call.n_calls = UINT32_MAX;
+	fake_put(&scene->fake, &call, RECORD_CALL, sizeof(call), sleeper, ARRAY_LEN(sleeper));
+	report = scene_report(scene, 22001 * FAKE_MS);
+	assert_int_equal(report->findings[0]->count, 1001 + (uint64_t)UINT32_MAX);
+}
+
+static void put_child_start(struct scene *scene, uint64_t turn_seq, const char *call,
+			    const char *starter)
+{
+	const struct fake_frame frames[] = {
+		{"/usr/lib/python3.11/subprocess.py", "Popen._execute_child", 1900},
+		{"/usr/lib/python3.11/subprocess.py", "Popen.__init__", 1024},
+		{starter, "_start", 810},
+		{"/srv/app.py", "run", 7},
+	};
+
+	fake_call(&scene->fake, turn_seq, turn_seq * 100 * FAKE_MS, 30 * FAKE_MS, call, frames,
+		  ARRAY_LEN(frames));
+}
+
+/* asyncio's wait for a child to exec is nobody's mistake; its fork, and anybody else's wait, is. */
+static void test_child_start(void **state)
+{
+	struct scene *scene = *state;
+	struct report *report;
+
+	fake_slot(&scene->fake, 0, 200);
+	put_child_start(scene, 1, "read", "/usr/lib/python3.11/asyncio/unix_events.py");
+	report = scene_report(scene, 1000 * FAKE_MS);
+	assert_int_equal(report->n_findings, 0);
+	put_child_start(scene, 2, "fork", "/usr/lib/python3.11/asyncio/unix_events.py");
+	put_child_start(scene, 3, "read", "/srv/start.py");
+	report = scene_report(scene, 1001 * FAKE_MS);
+	assert_int_equal(report->n_findings, 2);
+}
+
 static void put_native(struct scene *scene, uint64_t start_ns)
 {
 	static const struct fake_frame natives[] = {{"/none/libloophound.so", NULL, 0x1234},
@@ -718,6 +785,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCENE(test_call),
 		SCENE(test_lines),
+		SCENE(test_strict_calls),
+		SCENE(test_child_start),
 		SCENE(test_fingerprint),
 		SCENE(test_slices),
 		SCENE(test_native),
