@@ -5,10 +5,11 @@
  * All are looked up in our constructor, since dlsym() takes the loader's lock and may allocate.
  * Constructors of other libraries can run before ours, so each is also looked up on first use.
  * Plain dlsym(RTLD_NEXT) gives the default version of a symbol; of those in hooks.def only
- * pthread_cond_timedwait has an older one of other semantics on 64-bit glibc.
+ * pthread_cond_wait and pthread_cond_timedwait have older ones of other semantics on 64-bit glibc.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdbool.h>
 
 #include "real.h"
 
@@ -30,25 +31,30 @@ static long real_missing(void)
 }
 
 /*
- * The one symbol that exists in two versions of other semantics: conditions were made anew in glibc
+ * The symbols that exist in two versions of other semantics: conditions were made anew in glibc
  * 2.3.2 (x86-64; later ports have the new ones alone), and dlsym() may give the old one.
  */
-static void *cond_timedwait_find(void)
+static void *condition_find(const char *name)
 {
 	static const char *const versions[] = {"GLIBC_2.3.2", "GLIBC_2.17"};
 	void *symbol = NULL;
 
 	for (unsigned int i = 0; !symbol && i < ARRAY_LEN(versions); i++)
-		symbol = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", versions[i]);
-	return symbol ? symbol : dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+		symbol = dlvsym(RTLD_NEXT, name, versions[i]);
+	return symbol ? symbol : dlsym(RTLD_NEXT, name);
+}
+
+static bool is_condition(enum hook hook)
+{
+	return hook == HOOK_pthread_cond_timedwait || hook == HOOK_pthread_cond_wait;
 }
 
 _hidden_ _cold_ void *real_resolve(enum hook hook)
 {
 	int saved_errno = errno;
 	void **slot = (void **)&real + hook;
-	void *symbol = hook == HOOK_pthread_cond_timedwait ? cond_timedwait_find()
-							   : dlsym(RTLD_NEXT, hook_names[hook]);
+	void *symbol = is_condition(hook) ? condition_find(hook_names[hook])
+					  : dlsym(RTLD_NEXT, hook_names[hook]);
 
 	if (!symbol)
 		symbol = (void *)real_missing;

@@ -20,6 +20,7 @@
 
 #include "config.h"
 #include "intern.h"
+#include "patch.h"
 #include "strict.h"
 #include "native.h"
 #include "sample.h"
@@ -267,6 +268,8 @@ _hidden_ void watch_init(void)
 
 	watch.runtime_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "_PyRuntime");
 	watch.runtime_bytes = symbol_bytes(watch.runtime_raddr);
+	patch_find_object((const void *)(uintptr_t)watch.runtime_raddr, &watch.interpreter_start,
+			  &watch.interpreter_bytes);
 	watch.code_type_raddr = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
 	watch.python_version = get_version ? get_version() : "";
 	/* The word may be part of another: what was looked up for nothing is not used. */

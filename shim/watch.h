@@ -31,9 +31,11 @@ struct watch {
 
 	bool is_frames_ok; /* pyframe reads this interpreter right */
 	bool is_frames_tried;
-	bool is_native;		/* native frames are wanted and can be had */
-	uint64_t runtime_raddr; /* &_PyRuntime */
-	uint64_t runtime_bytes; /* its size; 0: not known */
+	bool is_native;		     /* native frames are wanted and can be had */
+	uint64_t runtime_raddr;	     /* &_PyRuntime */
+	uint64_t runtime_bytes;	     /* its size; 0: not known */
+	uintptr_t interpreter_start; /* of the object that _PyRuntime is in */
+	size_t interpreter_bytes;
 	uint64_t code_type_raddr;
 	const char *python_version; /* Py_GetVersion(), static */
 	pid_t pid;

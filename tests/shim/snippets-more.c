@@ -19,6 +19,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -538,8 +539,16 @@ static void try_descriptors(void)
 	close(pipe_fds[1]);
 }
 
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+static bool is_signalled;
+
 static void *thread_body(void *result)
 {
+	pthread_mutex_lock(&mutex);
+	is_signalled = true;
+	pthread_cond_signal(&condition);
+	pthread_mutex_unlock(&mutex);
 	return result;
 }
 
@@ -548,8 +557,16 @@ static void try_thread(void)
 	pthread_t thread;
 	void *result = NULL;
 
-	if (pthread_create(&thread, NULL, thread_body, buf))
+	pthread_mutex_lock(&mutex);
+	is_signalled = false;
+	if (pthread_create(&thread, NULL, thread_body, buf)) {
+		pthread_mutex_unlock(&mutex);
 		return;
+	}
+	do
+		TRY("pthread_cond_wait", pthread_cond_wait(&condition, &mutex));
+	while (!is_signalled);
+	pthread_mutex_unlock(&mutex);
 	TRY("pthread_join", pthread_join(thread, &result));
 	say("pthread_join.result", result == buf);
 }

@@ -209,6 +209,8 @@ static void try_condition(void)
 
 	pthread_mutex_lock(&mutex);
 	TRY("pthread_cond_timedwait.late", pthread_cond_timedwait(&condition, &mutex, &past));
+	TRY("pthread_cond_clockwait.late",
+	    pthread_cond_clockwait(&condition, &mutex, CLOCK_MONOTONIC, &past));
 	pthread_mutex_unlock(&mutex);
 }
 

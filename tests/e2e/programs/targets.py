@@ -148,6 +148,17 @@ async def futex():
         libc.syscall(ctypes.c_long(202), ctypes.byref(word), 0, 1, span, None, 0)  # BAD: blocking-call 1
 
 
+async def condition():
+    libc = ctypes.CDLL(None)
+    mutex, waited = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
+    until = time.clock_gettime_ns(time.CLOCK_REALTIME) + int(SPAN * 1e9)
+    moment = (ctypes.c_long * 2)(until // 10**9, until % 10**9)
+    libc.pthread_mutex_lock(mutex)
+    with Timed("pthread_cond_timedwait", f"lock {hex(ctypes.addressof(waited))}"):
+        libc.pthread_cond_timedwait(waited, mutex, moment)  # BAD: blocking-call 1
+    libc.pthread_mutex_unlock(mutex)
+
+
 async def nested_epoll():
     import select
     epoll = select.epoll()
@@ -162,7 +173,7 @@ async def nested_epoll():
 
 async def main():
     for part in (fifo, locked_file, pipe, web, unix_socket, child, program, database, futex,
-                 nested_epoll):
+                 condition, nested_epoll):
         await part()
 
 
