@@ -108,6 +108,20 @@ static const char *const texts[_KIND_N] = {
 		"              raise\n"
 		"\n"
 		"A bare except and except BaseException catch it too.\n",
+	[KIND_SWALLOWED_EXCEPTION] =
+		"With --strict, on Python 3.12 and later: in a coroutine of yours a bare except,\n"
+		"except Exception or except BaseException took an exception and did nothing\n"
+		"with it. The site is the except clause, the name is the exception's class.\n"
+		"\n"
+		"  wrong   try:\n"
+		"              await save(order)\n"
+		"          except Exception:\n"
+		"              pass\n"
+		"  right   except ConnectionError:\n"
+		"              log.exception(\"order %s\", order)\n"
+		"              raise\n"
+		"\n"
+		"Where it does not matter: contextlib.suppress(ConnectionError) says which.\n",
 	[KIND_UNCLOSED_RESOURCE] =
 		"A session, connection, socket or loop was dropped while it was open, or was\n"
 		"still open when its loop closed. The site is the line that opened the\n"

@@ -61,6 +61,10 @@ static struct stack *origin_stack(const struct watch *watch, const struct record
 static bool is_exempt(const struct watch *watch, enum finding_kind kind,
 		      const struct pitfall_incident *pitfall)
 {
+	/* A library's own except clauses are its own affair. */
+	if (kind == KIND_SWALLOWED_EXCEPTION)
+		return !pitfall->stack || !pitfall->stack->n_frames ||
+		       !pitfall->stack->frames[0].is_own;
 	return (kind == KIND_SWALLOWED_CANCELLATION || kind == KIND_IGNORED_CANCELLATION) &&
 	       exempt_cancellation(pitfall->stack, pitfall->origin,
 				   watch->region.header->python_hex);

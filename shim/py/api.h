@@ -34,47 +34,51 @@ struct method_def {
 
 #define METHOD_PLAIN	   0x0004 /* METH_NOARGS */
 #define METHOD_O	   0x0008 /* METH_O */
+#define METHOD_FAST	   0x0080 /* METH_FASTCALL */
 #define METHOD_FAST_NAMES  0x0082 /* METH_FASTCALL | METH_KEYWORDS */
 #define METHOD_CLASS_NAMES 0x0282 /* METH_METHOD | METH_FASTCALL | METH_KEYWORDS; 3.9 */
 
 /* Required: in every CPython 3.8-3.15. */
-#define PY_FUNCTIONS(F)                                                        \
-	F(int, PySys_AddAuditHook, (audit_fn, void *))                         \
-	F(PyObject *, PyImport_GetModuleDict, (void))                          \
-	F(PyObject *, PyDict_GetItem, (PyObject *, PyObject *))                \
-	F(PyObject *, PyDict_GetItemString, (PyObject *, const char *))        \
-	F(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))      \
-	F(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))       \
-	F(PyObject *, PyUnicode_FromString, (const char *))                    \
-	F(PyObject *, PyErr_Occurred, (void))                                  \
-	F(void, PyErr_Clear, (void))                                           \
-	F(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))          \
-	F(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))           \
-	F(void, Py_DecRef, (PyObject *))                                       \
-	F(long, PyLong_AsLong, (PyObject *))                                   \
-	F(ssize_t, PyTuple_Size, (PyObject *))                                 \
-	F(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))                  \
-	F(int, PyObject_AsFileDescriptor, (PyObject *))                        \
-	F(PyThreadState *, PyThreadState_Get, (void))                          \
-	F(PyThreadState *, PyGILState_GetThisThreadState, (void))              \
-	F(int, Py_IsInitialized, (void))                                       \
-	F(void, Py_IncRef, (PyObject *))                                       \
-	F(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))                \
-	F(PyObject *, PyObject_CallFunctionObjArgs, (PyObject *, ...))         \
-	F(void *, PyCFunction_GetFunction, (PyObject *))                       \
-	F(PyObject *, PyCFunction_GetSelf, (PyObject *))                       \
-	F(PyObject *, PyMethod_Function, (PyObject *))                         \
-	F(PyObject *, PyFunction_GetCode, (PyObject *))                        \
-	F(PyObject *, PyEval_GetLocals, (void))                                \
-	F(ssize_t, PyDict_Size, (PyObject *))                                  \
-	F(PyObject *, PyLong_FromLong, (long))                                 \
-	F(PyObject *, PyMethod_Self, (PyObject *))                             \
-	F(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **)) \
-	F(int, PyType_IsSubtype, (PyObject *, PyObject *))                     \
-	F(int, PyUnicode_CompareWithASCIIString, (PyObject *, const char *))   \
-	F(PyObject *, PyEval_GetFrame, (void))                                 \
-	F(int, PyFrame_GetLineNumber, (PyObject *))                            \
-	F(int, PyContext_Enter, (PyObject *))                                  \
+#define PY_FUNCTIONS(F)                                                                 \
+	F(int, PySys_AddAuditHook, (audit_fn, void *))                                  \
+	F(PyObject *, PyImport_GetModuleDict, (void))                                   \
+	F(PyObject *, PyDict_GetItem, (PyObject *, PyObject *))                         \
+	F(PyObject *, PyDict_GetItemString, (PyObject *, const char *))                 \
+	F(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))               \
+	F(PyObject *, PyObject_GenericGetAttr, (PyObject *, PyObject *))                \
+	F(PyObject *, PyUnicode_FromString, (const char *))                             \
+	F(PyObject *, PyErr_Occurred, (void))                                           \
+	F(void, PyErr_Clear, (void))                                                    \
+	F(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))                   \
+	F(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))                    \
+	F(void, Py_DecRef, (PyObject *))                                                \
+	F(long, PyLong_AsLong, (PyObject *))                                            \
+	F(ssize_t, PyTuple_Size, (PyObject *))                                          \
+	F(PyObject *, PyTuple_GetItem, (PyObject *, ssize_t))                           \
+	F(int, PyObject_AsFileDescriptor, (PyObject *))                                 \
+	F(PyThreadState *, PyThreadState_Get, (void))                                   \
+	F(PyThreadState *, PyGILState_GetThisThreadState, (void))                       \
+	F(int, Py_IsInitialized, (void))                                                \
+	F(void, Py_IncRef, (PyObject *))                                                \
+	F(PyObject *, _PyType_Lookup, (PyObject *, PyObject *))                         \
+	F(PyObject *, PyObject_CallFunctionObjArgs, (PyObject *, ...))                  \
+	F(void *, PyCFunction_GetFunction, (PyObject *))                                \
+	F(PyObject *, PyCFunction_GetSelf, (PyObject *))                                \
+	F(PyObject *, PyMethod_Function, (PyObject *))                                  \
+	F(PyObject *, PyFunction_GetCode, (PyObject *))                                 \
+	F(PyObject *, PyEval_GetLocals, (void))                                         \
+	F(ssize_t, PyDict_Size, (PyObject *))                                           \
+	F(PyObject *, PyLong_FromLong, (long))                                          \
+	F(char *, PyBytes_AsString, (PyObject *))                                       \
+	F(ssize_t, PyBytes_Size, (PyObject *))                                          \
+	F(PyObject *, PyCFunction_NewEx, (struct method_def *, PyObject *, PyObject *)) \
+	F(PyObject *, PyMethod_Self, (PyObject *))                                      \
+	F(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **))          \
+	F(int, PyType_IsSubtype, (PyObject *, PyObject *))                              \
+	F(int, PyUnicode_CompareWithASCIIString, (PyObject *, const char *))            \
+	F(PyObject *, PyEval_GetFrame, (void))                                          \
+	F(int, PyFrame_GetLineNumber, (PyObject *))                                     \
+	F(int, PyContext_Enter, (PyObject *))                                           \
 	F(int, PyContext_Exit, (PyObject *))
 
 /* Optional: not in every version. */

@@ -15,6 +15,7 @@
 #include "made.h"
 #include "py/callback.h"
 #include "py/cancel.h"
+#include "py/exception.h"
 #include "py/frame.h"
 #include "py/origin.h"
 #include "py/running.h"
@@ -84,6 +85,7 @@ static void started(PyObject *module, PyObject *loop)
 	if (watched) {
 		watch_detects(DETECTOR_TURNS | DETECTOR_CALLS);
 		origin_loop_starts();
+		exception_loop_starts();
 		task_watch_loop(watched, module, loop, (const void *)set_running_loop);
 	}
 	if (uvloop)
