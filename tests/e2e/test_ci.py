@@ -7,9 +7,10 @@ import re
 import subprocess
 import tempfile
 
-from lib import formats, paths, pythons, runner, watch
-from lib.report import Report
+from lib import formats, load, paths, pythons, runner, watch
+from lib.report import Report, mark_line
 from lib.runner import test
+from lib.service import Service, example_argv
 
 APP = """
 import asyncio
@@ -277,6 +278,39 @@ def twenty_strict_runs_say_the_same():
     for other in others:
         import difflib
         raise AssertionError("\n".join(difflib.unified_diff(first.splitlines(), other.splitlines(), lineterm="")))
+
+
+def load_test(plan, *options):
+    """The example service with three workers, as a workflow would load it."""
+    for module, package in (("uvicorn", "python3-uvicorn"), ("fastapi", "python3-fastapi"),
+                            ("gunicorn", "python3-gunicorn")):
+        try:
+            __import__(module)
+        except ImportError:
+            runner.need_package(package, False)
+    port = load.free_port()
+    with Service(example_argv("gunicorn-asyncio", port), port=port, options=options) as service:
+        service.await_port()
+        load.get_many(port, plan, concurrency=12)
+        return service.end()
+
+
+@test(timeout=240)
+def a_load_test_fails_with_the_bad_endpoint_and_names_it():
+    outcome = load_test(["/healthy", "/sleep"] * 101, "--fail-on", "lag-p99>50ms", "--annotate", "github")
+    assert outcome.status == 3, outcome.text()
+    assert outcome.report.raw["gates"][0]["value"] > 50e6
+    assert len([loop for loop in outcome.report.loops if loop["turns"]]) == 3, outcome.report.brief()
+    finding = outcome.report.one("blocking-call", line=mark_line(paths.SERVICE + "/app.py", "blocking-call", "time.sleep"))
+    assert finding["count"] == 101, outcome.report.brief()
+    assert f"app.py,line={finding['culprit']['line']},".encode() in outcome.stderr, outcome.text()
+
+
+@test(timeout=240)
+def a_load_test_passes_without_it():
+    outcome = load_test(["/healthy"] * 997, "--fail-on", "lag-p99>50ms", "--fail-on", "blocking-call")
+    assert outcome.status == 0, outcome.text()
+    assert len(outcome.report.loops) == 3, outcome.report.brief()
 
 
 runner.main(__name__)

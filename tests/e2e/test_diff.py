@@ -41,11 +41,11 @@ def report_of(folder, name, *calls):
     return path
 
 
-def record(folder, *calls):
+def record(folder, *calls, env=None):
     """A recording by the shim alone."""
     records = tempfile.mkdtemp(prefix="rec-", dir=folder)
     watch.run([*pythons.debian().argv, "app.py", *calls], cwd=folder,
-              env={"LD_PRELOAD": paths.SHIM, "LOOPHOUND_DIR": records})
+              env={"LD_PRELOAD": paths.SHIM, "LOOPHOUND_DIR": records, **(env or {})})
     file, = os.listdir(records)
     return os.path.join(records, file)
 
@@ -200,6 +200,41 @@ def a_hundred_thousand_findings_in_every_format():
     assert len(cases) == 997 and not any(cases)  # accepted, so nothing fails
     outcome = report("--quiet", "--baseline", baseline, "--fail-on", "any", path)
     assert outcome.status == 0, outcome.text()
+
+
+TALKER = """
+import asyncio, sys, time
+def deep(n):
+    return deep(n - 1) if n else time.sleep(0.00003)
+async def main():
+    for _ in range(int(sys.argv[1])):
+        await asyncio.sleep(0)
+        deep(20)
+asyncio.run(main())
+"""
+N_RECORDINGS = 200
+RECORDING_BYTES = 10_000_000
+BYTES_A_CALL = 550
+
+
+@test(timeout=300)
+def two_hundred_recordings_of_ten_megabytes():
+    folder = tempfile.mkdtemp(prefix="many-")
+    with open(os.path.join(folder, "app.py"), "w") as file:
+        file.write(TALKER)
+    n_calls = RECORDING_BYTES // BYTES_A_CALL * 11 // 10
+    path = record(folder, str(n_calls), env={"LOOPHOUND_OPTIONS": "blocking-call=1us"})
+    assert os.path.getsize(path) >= RECORDING_BYTES, os.path.getsize(path)
+    out = os.path.join(folder, "out.json")
+    started = time.monotonic()
+    process = subprocess.Popen([paths.LOOPHOUND, "report", "--quiet", "--report", out, *[path] * N_RECORDINGS])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    took, peak_mib = time.monotonic() - started, usage.ru_maxrss / 1024
+    runner.note(f"{os.path.getsize(path) >> 20} MiB each: {took:.1f} s, {peak_mib:.0f} MiB")
+    assert status == 0 and took < 30 and peak_mib < 300, (status, took, peak_mib)
+    one = Report(json.loads(report("--json", path).stdout)).one("blocking-call")
+    assert Report.load(out).one("blocking-call")["count"] == one["count"] * N_RECORDINGS
 
 
 runner.main(__name__)
