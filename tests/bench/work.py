@@ -204,7 +204,7 @@ def threads8(n=60):
     return span / (8 * n)
 
 
-def files(n=40):
+def files(n=8):
     """A program without a loop: small files written and read, hashed and packed."""
     path = f"/tmp/loophound-bench-{os.getpid()}"
     block = bytes(range(256)) * 16
