@@ -108,6 +108,18 @@ static const char *const texts[_KIND_N] = {
 		"              raise\n"
 		"\n"
 		"A bare except and except BaseException catch it too.\n",
+	[KIND_GATHER_EXCEPTIONS_IGNORED] =
+		"With --strict: asyncio.gather(..., return_exceptions=True) returned failures in\n"
+		"its list, and the list was thrown away, or given a name that is never read. A\n"
+		"cancelled task is no failure. The site is the await.\n"
+		"\n"
+		"  wrong   await asyncio.gather(*jobs, return_exceptions=True)\n"
+		"  right   results = await asyncio.gather(*jobs, return_exceptions=True)\n"
+		"          for result in results:\n"
+		"              if isinstance(result, Exception):\n"
+		"                  log.error(\"a job failed\", exc_info=result)\n"
+		"\n"
+		"Whether a list that is read is looked at well cannot be seen.\n",
 	[KIND_SWALLOWED_EXCEPTION] =
 		"With --strict, on Python 3.12 and later: in a coroutine of yours a bare except,\n"
 		"except Exception or except BaseException took an exception and did nothing\n"

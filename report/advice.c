@@ -29,6 +29,9 @@ static const char *const by_kind[_KIND_N] = {
 	[KIND_GATHER_SIBLING_LOST] =
 		"Pass return_exceptions=True and look at each result, or use asyncio.TaskGroup, "
 		"which raises every failure.",
+	[KIND_GATHER_EXCEPTIONS_IGNORED] =
+		"Keep the list and look at each result with isinstance(), or leave "
+		"return_exceptions out.",
 	[KIND_SWALLOWED_EXCEPTION] =
 		"Name the exceptions that are expected, and log or raise the others.",
 	[KIND_UNCLOSED_RESOURCE] =
@@ -140,6 +143,8 @@ static void message_pitfall(const struct finding *f, char *buf, size_t n)
 		[KIND_RESULT_BEFORE_DONE] = {"the result of ", " was read before it was done"},
 		[KIND_GATHER_SIBLING_LOST] = {"gather() had failed already: the failure of ",
 					      " was lost"},
+		[KIND_GATHER_EXCEPTIONS_IGNORED] = {"gather() returned failures, and ",
+						    " does not look at the results"},
 		[KIND_SWALLOWED_EXCEPTION] = {"", " was caught by a broad except and dropped"},
 		[KIND_UNCLOSED_RESOURCE] = {"", " was left open and never closed"},
 		[KIND_SWALLOWED_CANCELLATION] = {"", " was cancelled and ended as if it had not"},

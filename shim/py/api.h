@@ -72,6 +72,8 @@ struct method_def {
 	F(char *, PyBytes_AsString, (PyObject *))                                       \
 	F(ssize_t, PyBytes_Size, (PyObject *))                                          \
 	F(PyObject *, PyCFunction_NewEx, (struct method_def *, PyObject *, PyObject *)) \
+	F(ssize_t, PyList_Size, (PyObject *))                                           \
+	F(PyObject *, PyList_GetItem, (PyObject *, ssize_t))                            \
 	F(PyObject *, PyMethod_Self, (PyObject *))                                      \
 	F(int, PyDict_Next, (PyObject *, ssize_t *, PyObject **, PyObject **))          \
 	F(int, PyType_IsSubtype, (PyObject *, PyObject *))                              \
@@ -100,6 +102,7 @@ struct method_def {
 	F(PyExc_ResourceWarning) \
 	F(PyContext_Type)        \
 	F(PyCFunction_Type)      \
+	F(PyList_Type)           \
 	F(PyDict_Type)           \
 	F(PyMethodDescr_Type)    \
 	F(PyGetSetDescr_Type)    \

@@ -11,15 +11,21 @@
  * A task that the program made may be awaited later, by C code that passes nobody. So only children
  * are told of that gather() has made itself: it clears their _log_destroy_pending. After a
  * cancellation nothing is told: then it is the cancellation that gather() passes on.
+ *
+ * With return_exceptions=True the failures are asked for when the list of results is made. Whether
+ * anybody looks at the list is not to be seen; that nobody can is: the byte code of the coroutine
+ * that waits throws it away, or gives it a name that is never read. In strict mode that is told.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "fork.h"
+#include "pyframe/task.h"
 #include "py/error.h"
 #include "py/frame.h"
 #include "py/gather.h"
 #include "py/tell.h"
+#include "py/unused.h"
 
 static bool text_ends(const char *text, size_t length, const char *end)
 {
@@ -65,21 +71,106 @@ static void sibling_lost(PyObject *child, PyObject *exception)
 	emit_pitfall(&facts);
 }
 
+/* Return: a new reference; NULL unless there is exactly one who waits, and it is a task. */
+static PyObject *waiting_task(PyObject *outer)
+{
+	PyObject *callbacks = py_get(outer, "_callbacks"), *pair = NULL, *task = NULL;
+
+	if (callbacks && (void *)py_type(callbacks) == py.PyList_Type &&
+	    py.PyList_Size(callbacks) == 1)
+		pair = py.PyList_GetItem(callbacks, 0);
+	if (pair && (void *)py_type(pair) == py.PyTuple_Type && py.PyTuple_Size(pair) == 2)
+		task = py_get(py.PyTuple_GetItem(pair, 0), "__self__");
+	py.PyErr_Clear();
+	if (callbacks)
+		py.Py_DecRef(callbacks);
+	return task;
+}
+
+/* Where a task waits, innermost first. Return: whether the result it waits for is read by nobody.
+ */
+static bool is_unread(PyObject *task, struct stack_buf *ret_stack)
+{
+	PyObject *coroutine = py_get(task, "_coro");
+	struct pyframe_stack found = {.end = PYFRAME_END_COMPLETE};
+	struct task_chain chain;
+
+	if (!coroutine)
+		return false;
+	task_follow(&watch.pyframe, &watch.self, (uint64_t)(uintptr_t)coroutine, &chain);
+	py.Py_DecRef(coroutine);
+	if (chain.end != TASK_END_WAITS || !chain.n_links)
+		return false;
+	found.n_frames = chain.n_links;
+	for (uint32_t i = 0; i < chain.n_links; i++)
+		found.frames[i] = chain.links[chain.n_links - 1 - i].addr;
+	emit_stack_names(&watch.self, &found, ret_stack);
+	return ret_stack->stack.n_frames &&
+	       unused_result((PyObject *)(uintptr_t)found.frames[0].code_raddr,
+			     found.frames[0].lasti, watch.pyframe.layout.minor);
+}
+
+static _cold_ void exceptions_ignored(PyObject *outer, PyObject *exception)
+{
+	struct pitfall_facts facts = {.pitfall = PITFALL_GATHER_EXCEPTIONS_IGNORED};
+	PyObject *task = waiting_task(outer);
+	struct stack_buf stack;
+
+	if (task && is_unread(task, &stack)) {
+		tell_exception(exception, &facts);
+		tell_task(task, &facts);
+		facts.name_str = stack.frames[0].function_str;
+		facts.stack = &stack;
+		emit_pitfall(&facts);
+	}
+	if (task)
+		py.Py_DecRef(task);
+}
+
+/* Whether it is the first of the children to have failed: the list is told of once. */
+static bool is_first_failure(PyObject *children, PyObject *child)
+{
+	ssize_t n = children && (void *)py_type(children) == py.PyList_Type
+			    ? py.PyList_Size(children)
+			    : 0;
+
+	for (ssize_t i = 0; i < n; i++) {
+		PyObject *each = py.PyList_GetItem(children, i);
+
+		if (each == child)
+			return true;
+		if (!py_is(each, "_exception", py._Py_NoneStruct))
+			return false;
+	}
+	return false;
+}
+
+static void gather_looked(PyObject *locals, PyObject *child, PyObject *exception)
+{
+	PyObject *outer = py.PyDict_GetItemString(locals, "outer");
+	PyObject *returns = py.PyDict_GetItemString(locals, "return_exceptions");
+
+	if (!outer || !returns)
+		return;
+	if (is_lost(outer, exception) && py_is(child, "_log_destroy_pending", py._Py_FalseStruct))
+		sibling_lost(child, exception);
+	else if (watch.options.is_strict && returns == py._Py_TrueStruct &&
+		 is_first_failure(py.PyDict_GetItemString(locals, "children"), child))
+		exceptions_ignored(outer, exception);
+}
+
+/* Out of line: what it needs of the stack is large. No exception is set. */
 static void looked_at(PyObject *child, PyObject *exception)
 {
 	uint64_t tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
-	PyObject *locals, *outer;
+	PyObject *locals;
 
 	if (!tstate_raddr || !is_gather(tstate_raddr))
 		return;
 	locals = py.PyEval_GetLocals();
-	outer = locals && (void *)py_type(locals) == py.PyDict_Type
-			? py.PyDict_GetItemString(locals, "outer")
-			: NULL;
+	if (locals && (void *)py_type(locals) == py.PyDict_Type)
+		gather_looked(locals, child, exception);
 	py.PyErr_Clear();
-	if (outer && is_lost(outer, exception) &&
-	    py_is(child, "_log_destroy_pending", py._Py_FalseStruct))
-		sibling_lost(child, exception);
 }
 
 /* Somebody has asked child for its exception, which is a new reference of his. */
