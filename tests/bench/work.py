@@ -14,6 +14,7 @@ import asyncio
 import ctypes
 import gc
 import hashlib
+import inspect
 import os
 import socket
 import sys
@@ -257,7 +258,7 @@ def plan(work, library):
 
         return (on_loop, True) if where == "loop" else (calls, False)
     function = globals()[work]
-    return function, asyncio.iscoroutinefunction(function)
+    return function, inspect.iscoroutinefunction(function)
 
 
 def patch_handles():
