@@ -4,12 +4,14 @@
  *
  * What it is, a wrong and a right example, and how to get rid of it.
  */
+#include <ctype.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
 #include "kind.h"
+#include "lost.h"
 #include "rule.h"
 #include "user-files.h"
 
@@ -178,12 +180,29 @@ static void list_kinds(bool is_detected)
 			printf("  %s\n", kind_name((enum finding_kind)i));
 }
 
+static bool is_part_of_name(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Whether the text has the word, as a whole one, in any case. */
+static bool has_word(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = strcasestr(text, word); p; p = strcasestr(p + 1, word))
+		if ((p == text || !is_part_of_name(p[-1])) && !is_part_of_name(p[n]))
+			return true;
+	return false;
+}
+
 static bool rule_names(const struct rule *rule, const char *word)
 {
-	char glob[128];
+	/* A pattern that takes nearly everything names nothing. */
+	bool is_wide = rule->pattern[0] == '*' && rule->where == RULE_CALL;
 
-	snprintf(glob, sizeof(glob), "*%.100s*", word);
-	return !fnmatch(rule->pattern, word, 0) || !fnmatch(glob, rule->pattern, FNM_CASEFOLD);
+	return (!is_wide && !fnmatch(rule->pattern, word, 0)) || has_word(rule->pattern, word) ||
+	       has_word(rule->text, word);
 }
 
 /* What is advised for a library, a call or a target. Return: whether there is something. */
@@ -202,6 +221,17 @@ static bool explain_rules(const char *word)
 		       rule->text);
 	}
 	return n;
+}
+
+/* What stands under "not seen" in a report. */
+static bool explain_loss(const char *word)
+{
+	for (unsigned int i = 0; i < _LOST_N; i++)
+		if (!strcmp(word, lost_name((enum lost)i))) {
+			printf("%s (not seen): %s.\n", word, lost_text((enum lost)i));
+			return true;
+		}
+	return false;
 }
 
 static void help(void)
@@ -225,8 +255,11 @@ int cmd_explain(int argc, char **argv)
 		help();
 		return CLI_EXIT_OK;
 	}
+	if (argc > 2 || !*argv[1])
+		cli_usage("explain: one kind of finding or one word; loophound explain lists the "
+			  "kinds");
 	if (kind_parse(argv[1], strlen(argv[1]), &kind)) {
-		if (explain_rules(argv[1]))
+		if (explain_loss(argv[1]) || explain_rules(argv[1]))
 			return CLI_EXIT_OK;
 		nearest = kind_nearest(argv[1], strlen(argv[1]));
 		cli_usage("explain: '%s' is no kind of finding, and no rule of advice names it; "

@@ -221,8 +221,8 @@ static void run_say_unwatched(const struct run *run)
 	if (run->daemon->n_hellos)
 		cli_say("nothing was watched: the watched processes were refused");
 	else if (preload_is_python(program))
-		cli_say("nothing was watched: %s did not load libloophound.so (it is static, "
-			"setuid, or built for another C library)",
+		cli_say("nothing was watched: %s is no CPython 3.8 to 3.15, or did not load "
+			"libloophound.so (it is static, setuid, or built for another C library)",
 			program);
 	else
 		cli_say("nothing was watched: %s is not a Python program", program);

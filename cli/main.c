@@ -30,7 +30,7 @@ static void help(FILE *out)
 	      "  loophound report [FILE...]            recordings, JSON reports, or loophoundd\n"
 	      "  loophound diff BASE NEW               what got worse, is new, is gone\n"
 	      "  loophound status                      what loophoundd watches\n"
-	      "  loophound explain [KIND]              what a kind of finding means\n"
+	      "  loophound explain [KIND | WORD]       a kind of finding; what to write instead\n"
 	      "\n"
 	      "  loophound run -- python3 app.py\n"
 	      "  loophound run --report r.json -- uvicorn app:app --workers 4\n"

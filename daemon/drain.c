@@ -184,16 +184,17 @@ static void drain_sampled(struct drain *drain, struct watch *watch, const struct
 }
 
 /* Nobody is to blame. Where its start was told, so is its end. */
-static void drain_descheduled(struct drain *drain, struct watch *watch, uint32_t slot,
-			      uint64_t turn_seq, nsec_t lasted_ns)
+static void drain_unblamed(struct drain *drain, struct watch *watch, uint32_t slot,
+			   uint64_t turn_seq, const struct live_event *what)
 {
 	const struct stall *stall = &watch->stalls.stalls[slot];
 	const struct record_sample *last = stall_last(&watch->stalls, slot, turn_seq);
-	struct live_event event = {.kind = _KIND_N, .pid = watch->pid, .span_ns = lasted_ns};
+	struct live_event event = *what;
 	struct stack *stack;
 	struct site site;
 
-	watch->n_descheduled++;
+	watch->n_gil += event.is_gil;
+	watch->n_descheduled += !event.is_gil;
 	if (!stall->is_open || stall->turn_seq != turn_seq || !last)
 		return;
 	stack = watch_stack(watch, &last->head);
@@ -229,8 +230,12 @@ static void drain_callback(struct drain *drain, struct watch *watch,
 	struct judgement judgement;
 	enum verdict verdict = judge_callback(&limits, &facts, &judgement);
 
-	if (verdict == VERDICT_DESCHEDULED)
-		drain_descheduled(drain, watch, callback->slot, callback->turn_seq, facts.span_ns);
+	if (verdict == VERDICT_DESCHEDULED || verdict == VERDICT_GIL)
+		drain_unblamed(drain, watch, callback->slot, callback->turn_seq,
+			       &(struct live_event){.kind = _KIND_N,
+						    .pid = watch->pid,
+						    .span_ns = facts.span_ns,
+						    .is_gil = verdict == VERDICT_GIL});
 	drain_close(watch, callback->slot, callback->turn_seq);
 	if (verdict == VERDICT_FINDING)
 		drain_sampled(drain, watch, &query, &callable, &judgement);
@@ -258,8 +263,12 @@ static void drain_turn(struct drain *drain, struct watch *watch, const struct re
 	struct judgement judgement;
 	enum verdict verdict = judge_turn(&limits, &facts, turn->n_slow, &judgement);
 
-	if (verdict == VERDICT_DESCHEDULED)
-		drain_descheduled(drain, watch, turn->slot, turn->turn_seq, facts.span_ns);
+	if (verdict == VERDICT_DESCHEDULED || verdict == VERDICT_GIL)
+		drain_unblamed(drain, watch, turn->slot, turn->turn_seq,
+			       &(struct live_event){.kind = _KIND_N,
+						    .pid = watch->pid,
+						    .span_ns = facts.span_ns,
+						    .is_gil = verdict == VERDICT_GIL});
 	if (verdict == VERDICT_FINDING)
 		drain_sampled(drain, watch, &query, &callable, &judgement);
 	drain_close(watch, turn->slot, turn->turn_seq);

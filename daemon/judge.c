@@ -83,7 +83,9 @@ static enum verdict judge_stall(const struct limits *limits, const struct stall_
 	if (!is_wanted(limits, kind, facts->start_ns) || own_ns < limit_ns)
 		return VERDICT_NOTHING;
 	if (rest_ns < limit_ns)
-		return VERDICT_DESCHEDULED;
+		return measured(facts->gil_wait_ns) > measured(facts->run_queue_ns)
+			       ? VERDICT_GIL
+			       : VERDICT_DESCHEDULED;
 	ret_judgement->kind = kind;
 	ret_judgement->span_ns = held_ns;
 	split_cause(facts, held_ns, &ret_judgement->cause);

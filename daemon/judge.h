@@ -35,8 +35,8 @@ struct judgement {
 enum verdict {
 	VERDICT_NOTHING,
 	VERDICT_FINDING,
-	VERDICT_DESCHEDULED, /* past the limit only because it was not let run: by the kernel, or
-				by another thread that held the GIL */
+	VERDICT_DESCHEDULED, /* past the limit only because the kernel did not let it run */
+	VERDICT_GIL,	     /* past the limit only because another thread held the GIL */
 };
 
 enum verdict judge_call(const struct limits *limits, const struct call_facts *facts,

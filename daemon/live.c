@@ -146,10 +146,12 @@ bool live_stuck(struct live *live, nsec_t now_ns, const struct live_event *event
 static void line_end(struct live *live, struct live_site *site, nsec_t now_ns,
 		     const struct live_event *event)
 {
-	char what[64], span[STAMP_BYTES];
+	char what[96], span[STAMP_BYTES];
 
 	snprintf(what, sizeof(what), "%s %s ",
-		 event->kind == _KIND_N ? "not scheduled, nobody blamed," : kind_name(event->kind),
+		 event->kind != _KIND_N ? kind_name(event->kind)
+		 : event->is_gil	? "another thread held the GIL, nobody blamed,"
+					: "not scheduled, nobody blamed,",
 		 stamp_span(event->span_ns, span));
 	live_line(live, site, now_ns, event, what);
 }

@@ -16,6 +16,7 @@ struct live_event {
 	const char *call; /* NULL: work, not a call */
 	nsec_t span_ns;	  /* so far, or in all */
 	int32_t pid;
+	bool is_gil; /* nobody's fault: another thread held the GIL */
 };
 
 struct live_site {

@@ -82,6 +82,7 @@ int watch_process(const struct watch *watch, const char *service, struct process
 		.via = header->via == REGION_VIA_INJECT ? "inject" : "preload",
 		.detectors = atomic_load(&header->detectors),
 		.n_descheduled = watch->n_descheduled,
+		.n_gil = watch->n_gil,
 		.complaint = watch_string(watch, header->complaint_str),
 		.lost = watch->lost,
 	};
@@ -109,9 +110,21 @@ static uint64_t slot_sleeps_for(const struct watch *watch, const struct slot *sl
 	return now > since ? now - since : 0;
 }
 
+/* Ticks that an open turn has lasted: of a loop that is stuck nothing else tells. */
+static uint64_t slot_turn_lasts(const struct watch *watch, const struct slot *slot)
+{
+	uint64_t start = atomic_load_explicit(&slot->turn_start, memory_order_acquire), now;
+
+	if (!watch->is_mapped || !start)
+		return 0;
+	now = clock_ticks(watch->region.header->clock_kind);
+	return now > start ? now - start : 0;
+}
+
 static int loop_init(const struct watch *watch, const struct slot *slot, struct loop *loop)
 {
 	struct clock_scale scale = watch_scale(watch);
+	nsec_t open_ns = clock_span_ns(&scale, slot_turn_lasts(watch, slot));
 	uint32_t framework = slot->framework;
 	char thread[sizeof(slot->thread_name) + 1] = "";
 	int r;
@@ -123,7 +136,7 @@ static int loop_init(const struct watch *watch, const struct slot *slot, struct 
 	loop->framework = frameworks[framework < ARRAY_LEN(frameworks) ? framework : 0];
 	loop->turns = atomic_load_explicit(&slot->turn_seq, memory_order_relaxed);
 	loop->callbacks = atomic_load_explicit(&slot->callback_seq, memory_order_relaxed);
-	loop->busy_ns = clock_span_ns(&scale, slot->turn.sum);
+	loop->busy_ns = clock_span_ns(&scale, slot->turn.sum) + open_ns;
 	loop->idle_ns =
 		clock_span_ns(&scale, atomic_load_explicit(&slot->idle, memory_order_relaxed) +
 					      slot_sleeps_for(watch, slot));
@@ -132,6 +145,7 @@ static int loop_init(const struct watch *watch, const struct slot *slot, struct 
 		r = figure_init(&loop->callback, &slot->callback, &scale);
 	if (!r)
 		r = figure_init(&loop->lag, &slot->lag, &scale);
+	loop->turn.max_ns = MAX(loop->turn.max_ns, open_ns);
 	if (r)
 		loop_deinit(loop);
 	return r;

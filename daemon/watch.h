@@ -36,6 +36,7 @@ struct watch {
 	struct own_code own;
 	struct losses lost;
 	uint64_t n_descheduled;
+	uint64_t n_gil;	  /* stalls that waited for a thread to let go of the GIL */
 	const char *test; /* that runs now; NULL: none */
 	uint64_t mult;	  /* of its clock, as measured here; 0: not yet */
 	struct stall_table stalls;

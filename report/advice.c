@@ -46,12 +46,14 @@ static const char *const by_kind[_KIND_N] = {
 };
 
 /*
- * Slow, but not for computing: it waited in a call that is not watched, or for a page. Where the
- * time on the CPU was not measured, it counts as computing.
+ * Slow, but not for computing: it waited in a call that is not watched, or for a page. Waiting for
+ * a CPU or for the GIL is not that. Where the time on the CPU was not measured, it counts as
+ * computing.
  */
 static bool is_off_cpu(const struct finding *f)
 {
-	return f->cause.on_cpu_ns >= 0 && (uint64_t)f->cause.on_cpu_ns * 4 < f->total_ns;
+	return f->cause.on_cpu_ns >= 0 && f->cause.unknown_ns > 0 &&
+	       (uint64_t)f->cause.unknown_ns * 4 > f->total_ns * 3;
 }
 
 /* The import system is what runs just inside the line to blame. */
@@ -62,6 +64,13 @@ static bool is_import(const struct finding *f)
 	return inside && inside->file && !strncmp(inside->file, "<frozen importlib", 17);
 }
 
+/* Up to CPython 3.10 time.sleep() is a select() of nothing (Modules/timemodule.c, pysleep()). */
+static bool is_select_sleep(const struct finding *f)
+{
+	return f->call.name && !strcmp(f->call.name, "select") && f->call.fd < 0 &&
+	       !f->call.target && !finding_inside(f);
+}
+
 /* What to do about it, one sentence. */
 const char *advice_text(const struct finding *finding)
 {
@@ -69,6 +78,8 @@ const char *advice_text(const struct finding *finding)
 
 	if (finding->kind == KIND_BLOCKING_CALL || finding->kind == KIND_SLOW_CALLBACK)
 		text = rules_find(finding);
+	if (finding->kind == KIND_BLOCKING_CALL && is_select_sleep(finding))
+		text = "Use await asyncio.sleep().";
 	if (finding->kind == KIND_SLOW_CALLBACK && is_import(finding))
 		text = "Import it before the loop starts. For a server's own start see --warmup.";
 	else if (finding->kind == KIND_SLOW_CALLBACK && !text && is_off_cpu(finding))
@@ -83,10 +94,7 @@ static const char *or_unknown(const char *text)
 	return text && *text ? text : "something";
 }
 
-/*
- * A call that the user's code made without a library, as people write it. select() stays: it is
- * time.sleep() until CPython 3.10 (Modules/timemodule.c, pysleep()), and select.select() on all.
- */
+/* A call that the user's code made without a library, as people write it. */
 static const char *call_words(const struct finding *f)
 {
 	static const struct {
@@ -98,6 +106,8 @@ static const char *call_words(const struct finding *f)
 		{"sem_timedwait", "a lock (sem_timedwait)"},
 	};
 
+	if (is_select_sleep(f))
+		return "time.sleep (select)";
 	for (size_t i = 0; f->call.name && !finding_inside(f) && i < ARRAY_LEN(calls); i++)
 		if (!strcmp(f->call.name, calls[i].name))
 			return calls[i].words;
@@ -107,7 +117,9 @@ static const char *call_words(const struct finding *f)
 static void message_call(const struct finding *f, const char *longest, char *buf, size_t n)
 {
 	const struct frame *inside = finding_inside(f);
-	const char *on = f->call.target && *f->call.target ? " on " : "";
+	/* The address of a lock says nothing to people; that it is one, the words say. */
+	bool has_target = f->call.target && strncmp(f->call.target, "lock 0x", 7) != 0;
+	const char *on = has_target && *f->call.target ? " on " : "";
 	const char *target = *on ? f->call.target : "";
 
 	if (f->call.n_calls > 1)

@@ -17,6 +17,8 @@
  * "until" (UTC) an entry allows nothing. Entries that are past it, or that matched nothing, are
  * told in the report: a list that only grows hides what is new.
  *
+ * A # at the start of a line, or behind a space, begins a comment.
+ *
  * A finding that is allowed stays in the report, last, and breaks no gate.
  */
 #include <errno.h>
@@ -27,11 +29,16 @@
 #include <time.h>
 
 #include "allow.h"
+#include "native-share.h"
 
 static char *trim(char *text)
 {
-	char *end;
+	char *end, *comment;
 
+	/* A comment may stand behind a pattern, but not inside of one. */
+	comment = *text == '[' ? NULL : strstr(text, " #");
+	if (comment)
+		*comment = '\0';
 	text += strspn(text, " \t\r");
 	end = text + strlen(text);
 	while (end > text && strchr(" \t\r", end[-1]))
@@ -195,21 +202,40 @@ static bool function_matches(const char *pattern, const char *function)
 	return matches(pattern, function) || (dot && matches(pattern, dot + 1));
 }
 
+/* A module, dotted; of a native frame the file's name: libcrypto.so.3, or without its ABI, _json.
+ */
+static bool library_matches(const char *pattern, const struct frame *frame)
+{
+	char module[64];
+
+	return matches(pattern, frame->module) ||
+	       (frame->kind == FRAME_NATIVE &&
+		matches(pattern, native_module(frame->module, module, sizeof(module))));
+}
+
 static bool frame_matches(const struct allow_entry *entry, const struct frame *frame)
 {
 	return function_matches(entry->function, frame->function) &&
 	       file_matches(entry->file, frame->file);
 }
 
-static bool stack_matches(const struct allow_entry *entry, const struct stack *stack)
+static bool has_native(const struct stack *stack)
 {
-	bool has_frame = false, has_library = !entry->library;
+	return stack->n_frames && stack->frames[0].kind == FRAME_NATIVE;
+}
+
+/* is_sampled: others of the finding have native frames; that this one has none says nothing. */
+static bool stack_matches(const struct allow_entry *entry, const struct stack *stack,
+			  bool is_sampled)
+{
+	bool has_frame = false;
+	bool has_library = !entry->library || (is_sampled && !has_native(stack));
 
 	for (uint32_t i = 0; i < stack->n_frames; i++) {
 		const struct frame *frame = &stack->frames[i];
 
 		has_frame |= frame_matches(entry, frame);
-		has_library = has_library || matches(entry->library, frame->module);
+		has_library = has_library || library_matches(entry->library, frame);
 	}
 	return has_frame && has_library;
 }
@@ -228,6 +254,8 @@ static bool tests_match(const struct allow_entry *entry, const struct finding *f
 
 static bool entry_matches(const struct allow_entry *entry, const struct finding *finding)
 {
+	bool is_sampled = false;
+
 	if ((entry->kinds && !(entry->kinds & KIND_MASK(finding->kind))) ||
 	    !matches(entry->call, finding->call.name) ||
 	    !matches(entry->target, finding->call.target) || !tests_match(entry, finding))
@@ -236,7 +264,9 @@ static bool entry_matches(const struct allow_entry *entry, const struct finding 
 		return frame_matches(entry, &finding->culprit) &&
 		       matches(entry->library, finding->culprit.module);
 	for (uint32_t i = 0; i < finding->n_stacks; i++)
-		if (!stack_matches(entry, finding->stacks[i]))
+		is_sampled |= has_native(finding->stacks[i]);
+	for (uint32_t i = 0; i < finding->n_stacks; i++)
+		if (!stack_matches(entry, finding->stacks[i], is_sampled))
 			return false;
 	return true;
 }

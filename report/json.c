@@ -86,15 +86,15 @@ static json_t *json_process(const struct process *process)
 	for (uint32_t i = 0; i < process->n_argv; i++)
 		json_array_append_new(argv, json_string(process->argv[i] ? process->argv[i] : ""));
 	return json_pack("{s:i, s:i, s:s, s:o, s:s?, s:{s:s?, s:s?, s:s?}, s:s, s:o, s:o, "
-			 "s:{s:I}, s:s?, s:o}",
+			 "s:{s:I, s:I}, s:s?, s:o}",
 			 "pid", process->pid, "ppid", process->ppid, "started",
 			 stamp_utc(process->started_at, started), "cmdline", argv, "service",
 			 process->service, "python", "version", process->version, "implementation",
 			 process->implementation, "build", process->build, "via", process->via,
 			 "detectors", json_detectors(process->detectors), "exit",
 			 json_exit(process), "not_blamed", "descheduled",
-			 count_of(process->n_descheduled), "complaint", process->complaint, "lost",
-			 json_losses(&process->lost));
+			 count_of(process->n_descheduled), "gil", count_of(process->n_gil),
+			 "complaint", process->complaint, "lost", json_losses(&process->lost));
 }
 
 static json_t *json_kinds(uint32_t kinds)

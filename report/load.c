@@ -167,6 +167,7 @@ static int load_process(struct load *load, json_t *json, struct process *process
 	process->complaint = load_text(load, json, "complaint");
 	process->detectors = load_detectors(json_object_get(json, "detectors"));
 	process->n_descheduled = load_count(json_object_get(json, "not_blamed"), "descheduled");
+	process->n_gil = load_count(json_object_get(json, "not_blamed"), "gil");
 	load_exit(json_object_get(json, "exit"), process);
 	load_losses(json_object_get(json, "lost"), &process->lost);
 	return load_argv(load, json_object_get(json, "cmdline"), process);

@@ -162,6 +162,7 @@ struct process {
 	enum exit_how exit_how;
 	int32_t exit_value;
 	uint64_t n_descheduled; /* stalls not blamed on anybody: the process was not scheduled */
+	uint64_t n_gil;		/* likewise: another thread of it held the GIL */
 	const char *complaint;	/* about the options it was given */
 	struct losses lost;
 };

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "native-share.h"
 #include "rule.h"
 
 extern const unsigned char advice_txt[];
@@ -179,20 +180,37 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* The innermost extension that a rule knows. */
-static const char *find_native(const struct finding *finding)
+/*
+ * The innermost frame that a rule knows, of the stacks that have native frames. The function is
+ * asked first: what is built into the interpreter has no module of its own.
+ */
+static const char *find_native_on(const struct stack *stack)
 {
-	const struct stack *stack = finding->n_stacks ? finding->stacks[0] : NULL;
+	for (uint32_t i = 0; i < stack->n_frames; i++) {
+		const struct frame *frame = &stack->frames[i];
+		const char *text;
 
-	for (uint32_t i = 0; stack && i < stack->n_frames; i++) {
-		const char *text = NULL;
-
-		if (stack->frames[i].kind == FRAME_NATIVE)
-			text = find(RULE_NATIVE, RULE_NATIVE, base_name(stack->frames[i].module));
+		if (frame->kind != FRAME_NATIVE)
+			continue;
+		text = find(RULE_NATIVE, RULE_NATIVE, frame->function);
+		if (!text)
+			text = find(RULE_NATIVE, RULE_NATIVE, base_name(frame->module));
 		if (text)
 			return text;
 	}
 	return NULL;
+}
+
+static const char *find_native(const struct finding *finding)
+{
+	struct native_share shares[NATIVE_SHARE_MAX];
+	uint64_t n_samples;
+	uint32_t n = native_shares(finding, shares, &n_samples);
+
+	/* What was seen once in a while is not what took the time. */
+	if (!n || shares[0].count * 2 < n_samples)
+		return NULL;
+	return find_native_on(shares[0].stack);
 }
 
 /* The sentence for a finding. Return: NULL when no rule knows it. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "advice.h"
+#include "native-share.h"
 #include "stamp.h"
 #include "text.h"
 #include "verdict.h"
@@ -19,6 +20,7 @@
 /* More than a screen of workers tells nobody anything; the JSON has them all. */
 #define TEXT_MAX_PROCESSES 12
 #define TEXT_MAX_FINDINGS  50
+#define TEXT_MAX_SHARES	   3
 #define TEXT_MAX_CALLERS   3
 #define TEXT_MAX_TESTS	   3
 #define TEXT_MAX_NATIVES   5
@@ -251,26 +253,64 @@ static void text_callers(FILE *out, const struct finding *finding, const struct 
 	}
 }
 
-/* The native frames inside of the innermost Python frame: through what it waits or computes. */
+static void text_native_frame(FILE *out, const struct frame *frame)
+{
+	char module[64];
+	bool has_name = !strstr(frame->function, "+0x");
+
+	fputs("        native ", out);
+	text_print(out, frame->function, 40);
+	if (!has_name)
+		return;
+	fputs(" of ", out);
+	text_print(out, native_module(frame->module, module, sizeof(module)), 20);
+	if (frame->line > 0 && frame->file) {
+		const char *slash = strrchr(frame->file, '/');
+
+		fputs(" (", out);
+		text_print(out, slash ? slash + 1 : frame->file, 24);
+		fprintf(out, ":%d)", frame->line);
+	}
+}
+
+/* How a call waits: what Python called, and what is innermost; the middle only when it is short. */
+static void text_native_path(FILE *out, const struct stack *stack)
+{
+	uint32_t n = 0, n_cut;
+
+	while (n < stack->n_frames && stack->frames[n].kind == FRAME_NATIVE)
+		n++;
+	n_cut = n > TEXT_MAX_NATIVES ? n - TEXT_MAX_NATIVES : 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (n_cut && i == TEXT_MAX_NATIVES / 2) {
+			fprintf(out, "        native ... %u more\n", n_cut);
+			i += n_cut;
+		}
+		if (!stack->frames[i].function)
+			continue;
+		text_native_frame(out, &stack->frames[i]);
+		fputc('\n', out);
+	}
+}
+
+/*
+ * The native frames inside of the innermost Python frame. Of a call there is one way in; of work on
+ * the CPU there are samples, and what Python called counts.
+ */
 static void text_natives(FILE *out, const struct finding *finding)
 {
-	const struct stack *stack = NULL;
+	struct native_share shares[NATIVE_SHARE_MAX];
+	uint64_t n_samples;
+	uint32_t n = native_shares(finding, shares, &n_samples);
 
-	for (uint32_t i = 0; i < finding->n_stacks && !stack; i++)
-		if (finding->stacks[i]->n_frames &&
-		    finding->stacks[i]->frames[0].kind == FRAME_NATIVE)
-			stack = finding->stacks[i];
-	for (uint32_t i = 0; stack && i < stack->n_frames && i < TEXT_MAX_NATIVES; i++) {
-		const struct frame *frame = &stack->frames[i];
-		const char *function = frame->function ? frame->function : "?";
-		size_t width = MIN(text_width(function), (size_t)40);
-
-		if (frame->kind != FRAME_NATIVE)
-			return;
-		fputs("        native ", out);
-		text_print(out, function, 40);
-		fputs(" of ", out);
-		text_print(out, frame->module ? frame->module : "?", TEXT_COLUMNS - 19 - width);
+	if (n && finding->call.name) {
+		text_native_path(out, shares[0].stack);
+		return;
+	}
+	for (uint32_t i = 0; i < n && i < TEXT_MAX_SHARES; i++) {
+		text_native_frame(out, shares[i].entered);
+		fprintf(out, "  %" PRIu64 " of ", shares[i].count);
+		text_plural(out, n_samples, "sample");
 		fputc('\n', out);
 	}
 }
@@ -308,22 +348,31 @@ static void text_sizes(FILE *out, const struct finding *finding)
 		fprintf(out, "%10s %6" PRIu64 " %10s  ", "-", finding->count, "-");
 }
 
-/* Words in lines of their own, four columns in. A word that is longer than a line stays whole. */
+/*
+ * Words in lines of their own, four columns in. A word that is longer than a line is cut. The text
+ * may hold names from outside.
+ */
 static void text_wrapped(FILE *out, const char *text)
 {
+	char word[256];
 	size_t column = 0;
 
 	while (*text) {
-		size_t length = strcspn(text, " "), width = length;
+		size_t length = MIN(strcspn(text, " "), sizeof(word) - 1), width;
 
+		memcpy(word, text, length);
+		word[length] = '\0';
+		utf8_cut(word);
+		width = MIN(text_width(word), (size_t)TEXT_COLUMNS - 4);
 		if (column && column + 1 + width > TEXT_COLUMNS) {
 			fputc('\n', out);
 			column = 0;
 		}
 		fputs(column ? " " : "    ", out);
 		column += (column ? 1 : 4) + width;
-		fwrite(text, 1, length, out);
-		text += length + strspn(text + length, " ");
+		text_print(out, word, TEXT_COLUMNS - 4);
+		text += MAX(strlen(word), (size_t)1);
+		text += strspn(text, " ");
 	}
 	fputc('\n', out);
 }
@@ -374,9 +423,7 @@ void text_print_finding(FILE *out, const struct finding *finding, const struct t
 	text_callers(out, finding, style);
 	text_tests(out, finding);
 	text_task(out, finding->task);
-	fputs("    ", out);
-	text_print(out, advice_message(finding, message, sizeof(message)), TEXT_COLUMNS - 4);
-	fputc('\n', out);
+	text_wrapped(out, advice_message(finding, message, sizeof(message)));
 	color_on(out, style, DIM);
 	text_wrapped(out, advice_text(finding));
 	color_off(out, style);
@@ -462,18 +509,26 @@ static void text_allowances(FILE *out, const struct report *report, const struct
 	}
 }
 
+static void text_unblamed(FILE *out, uint64_t n_stalls, const char *why)
+{
+	if (!n_stalls)
+		return;
+	fputs("  not blamed: ", out);
+	text_plural(out, n_stalls, "stall");
+	fprintf(out, " %s\n", why);
+}
+
 static void text_foot(FILE *out, const struct report *report, const struct text_style *style)
 {
-	uint64_t n_descheduled = 0;
+	uint64_t n_descheduled = 0, n_gil = 0;
 
-	for (uint32_t i = 0; i < report->n_processes; i++)
+	for (uint32_t i = 0; i < report->n_processes; i++) {
 		n_descheduled += report->processes[i].n_descheduled;
-	fputc('\n', out);
-	if (n_descheduled) {
-		fputs("  not blamed: ", out);
-		text_plural(out, n_descheduled, "stall");
-		fputs(" while the process was not scheduled\n", out);
+		n_gil += report->processes[i].n_gil;
 	}
+	fputc('\n', out);
+	text_unblamed(out, n_descheduled, "while the process was not scheduled");
+	text_unblamed(out, n_gil, "while another thread held the GIL");
 	text_allowances(out, report, style);
 	if (!losses_sum(&report->lost))
 		fputs("  nothing was lost\n", out);

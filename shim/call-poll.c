@@ -133,12 +133,23 @@ _export_ int __ppoll_chk(struct pollfd *fds, nfds_t n_fds, const struct timespec
 	return POLL_CALL(__ppoll_chk, fds, n_fds, (fds, n_fds, timeout, mask, room_bytes));
 }
 
+/*
+ * The highest descriptor that is waited for: everybody passes it plus one. The sets are not looked
+ * at, since the kernel may find that they are no memory. None: a sleep, as time.sleep() up to
+ * CPython 3.10 (Modules/timemodule.c, pysleep()).
+ */
+static int select_fd(int n_fds)
+{
+	return n_fds > 0 ? n_fds - 1 : -1;
+}
+
 _export_ int select(int n_fds, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		    struct timeval *timeout)
 {
 	if (timeout && !timeout->tv_sec && !timeout->tv_usec)
 		return REAL(select)(n_fds, readable, writable, exceptional, timeout);
-	return CALL(select, CALL_WAITS, (n_fds, readable, writable, exceptional, timeout));
+	return CALL_FD(select, CALL_WAITS, select_fd(n_fds),
+		       (n_fds, readable, writable, exceptional, timeout));
 }
 
 _export_ int pselect(int n_fds, fd_set *readable, fd_set *writable, fd_set *exceptional,
@@ -146,5 +157,6 @@ _export_ int pselect(int n_fds, fd_set *readable, fd_set *writable, fd_set *exce
 {
 	if (span_is_nought(timeout))
 		return REAL(pselect)(n_fds, readable, writable, exceptional, timeout, mask);
-	return CALL(pselect, CALL_WAITS, (n_fds, readable, writable, exceptional, timeout, mask));
+	return CALL_FD(pselect, CALL_WAITS, select_fd(n_fds),
+		       (n_fds, readable, writable, exceptional, timeout, mask));
 }

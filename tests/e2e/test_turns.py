@@ -84,4 +84,25 @@ def correct_program_is_silent(cell):
     assert named == {loop}, outcome.report.brief()
 
 
+@test
+def gil_held_by_another_thread_is_told_and_nobody_is_blamed():
+    outcome = watch.watched([*pythons.debian().argv, paths.program("gil_hog.py")], quiet=False)
+    assert outcome.status == 0, outcome.text()
+    assert not outcome.report.findings, outcome.report.brief()
+    process, = [each for each in outcome.report.processes if each["python"]]
+    assert process["not_blamed"]["gil"] >= 1, process
+    assert "while another thread held the GIL" in outcome.stderr.decode(), outcome.text()
+
+
+@test
+def stuck_turn_counts_in_the_figures_of_its_loop():
+    """It never ended, so no histogram has it: a gate on the longest turn must not pass."""
+    path = paths.program("spins_and_exits.py")
+    outcome = watch.watched([*pythons.debian().argv, path],
+                            ["--fail-on", "turn-max>1s", "--fail-on", "utilisation>80%"])
+    gates = {gate["expr"]: gate for gate in outcome.report.raw["gates"]}
+    assert outcome.status == 3, outcome.text()
+    assert not gates["turn-max>1s"]["ok"] and not gates["utilisation>80%"]["ok"], gates
+
+
 runner.main(__name__)

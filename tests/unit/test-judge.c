@@ -41,6 +41,7 @@ static const struct stall_case stall_cases[] = {
 	 {KIND_SLOW_CALLBACK, 150 * MS, {150 * MS, 0, 0}}},
 	{"more reported than there was", FACTS(150, 200, -1, -1, -1), VERDICT_NOTHING, {0}},
 	{"waiting for a CPU", FACTS(180, 0, 60, 120, 0), VERDICT_DESCHEDULED, {0}},
+	{"waiting for the GIL", {2000 * MS, 423 * MS, 0, 3 * MS, 0, 0, 400 * MS}, VERDICT_GIL, {0}},
 	{"stopped", FACTS(1050, 0, 50, 0, 1000), VERDICT_DESCHEDULED, {0}},
 	{"stopped, and slow too",
 	 FACTS(1200, 0, 180, 0, 1000),
