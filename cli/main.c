@@ -18,7 +18,7 @@ struct verb {
 
 static const struct verb verbs[] = {
 	{"run", cmd_run},	  {"report", cmd_report}, {"status", cmd_status},
-	{"explain", cmd_explain}, {"diff", cmd_diff},	  {"attach", NULL},
+	{"explain", cmd_explain}, {"diff", cmd_diff},	  {"attach", cmd_attach},
 	{"detach", NULL},	  {"top", NULL},	  {"doctor", NULL},
 };
 
@@ -27,6 +27,7 @@ static void help(FILE *out)
 	fputs("loophound: find what blocks a Python event loop\n"
 	      "\n"
 	      "  loophound run [OPTION...] -- CMD...   start CMD watched, report at its end\n"
+	      "  loophound attach --no-inject PID      watch a process that runs, from the kernel\n"
 	      "  loophound report [FILE...]            recordings, JSON reports, or loophoundd\n"
 	      "  loophound diff BASE NEW               what got worse, is new, is gone\n"
 	      "  loophound status                      what loophoundd watches\n"

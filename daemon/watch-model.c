@@ -23,6 +23,13 @@ static const char *const frameworks[] = {
 	[FRAMEWORK_TWISTED] = "twisted",
 };
 
+static const char *const vias[] = {
+	[0] = "preload",
+	[REGION_VIA_PRELOAD] = "preload",
+	[REGION_VIA_INJECT] = "inject",
+	[REGION_VIA_BPF] = "bpf",
+};
+
 static int process_set_argv(const struct watch *watch, struct process *process)
 {
 	char cmdline[POOL_MAX_STRING + 1];
@@ -79,7 +86,7 @@ int watch_process(const struct watch *watch, const char *service, struct process
 		.ppid = (int32_t)header->ppid,
 		.started_at = watch->started_at,
 		.service = service,
-		.via = header->via == REGION_VIA_INJECT ? "inject" : "preload",
+		.via = vias[header->via < ARRAY_LEN(vias) ? header->via : REGION_VIA_PRELOAD],
 		.detectors = atomic_load(&header->detectors),
 		.n_descheduled = watch->n_descheduled,
 		.n_gil = watch->n_gil,

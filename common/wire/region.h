@@ -62,6 +62,7 @@ enum detector {
 enum region_via {
 	REGION_VIA_PRELOAD = 1,
 	REGION_VIA_INJECT = 2,
+	REGION_VIA_BPF = 3, /* a region of the daemon's own, for a process that has none */
 };
 
 /* The options in force in the process that are not limits. */
