@@ -116,13 +116,21 @@ static int report_reserve(struct report *report, const struct report *more)
 	return 0;
 }
 
+static void take_items(void *array, uint32_t n, const void *more, uint32_t n_more,
+		       size_t item_bytes)
+{
+	if (n_more)
+		memcpy((char *)array + n * item_bytes, more, n_more * item_bytes);
+}
+
 static void take_arrays(struct report *report, struct report *more)
 {
-	memcpy(report->findings + report->n_findings, more->findings,
-	       more->n_findings * sizeof(*more->findings));
-	memcpy(report->processes + report->n_processes, more->processes,
-	       more->n_processes * sizeof(*more->processes));
-	memcpy(report->loops + report->n_loops, more->loops, more->n_loops * sizeof(*more->loops));
+	take_items(report->findings, report->n_findings, more->findings, more->n_findings,
+		   sizeof(*more->findings));
+	take_items(report->processes, report->n_processes, more->processes, more->n_processes,
+		   sizeof(*more->processes));
+	take_items(report->loops, report->n_loops, more->loops, more->n_loops,
+		   sizeof(*more->loops));
 	report->n_findings += more->n_findings;
 	report->n_processes += more->n_processes;
 	report->n_loops += more->n_loops;
@@ -149,8 +157,8 @@ int report_combine(struct report *report, struct report *more)
 	else
 		report->options = more->options;
 	losses_add(&report->lost, &more->lost);
-	if (more->n_findings || more->n_processes || more->n_loops)
-		take_arrays(report, more);
+	take_arrays(report, more);
+	report_deinit(more);
 	findings_fold(report);
 	report_sort(report);
 	return 0;

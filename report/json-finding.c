@@ -33,15 +33,9 @@ static json_t *json_culprit(const struct frame *frame)
 
 static json_t *json_frame(const struct frame *frame)
 {
-	static const char *const kinds[] = {
-		[FRAME_PYTHON] = "python",
-		[FRAME_NATIVE] = "native",
-		[FRAME_KERNEL] = "kernel",
-	};
-
-	return json_pack("{s:s, s:s?, s:o, s:s?, s:s?}", "kind", kinds[frame->kind], "file",
-			 frame->file, "line", json_line(frame->line), "function", frame->function,
-			 "module", frame->module);
+	return json_pack("{s:s, s:s?, s:o, s:s?, s:s?, s:b}", "kind", frame_kind_name(frame->kind),
+			 "file", frame->file, "line", json_line(frame->line), "function",
+			 frame->function, "module", frame->module, "own", frame->is_own);
 }
 
 /* Return: an empty array for NULL. */

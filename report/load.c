@@ -173,13 +173,27 @@ static int load_process(struct load *load, json_t *json, struct process *process
 	return load_argv(load, json_object_get(json, "cmdline"), process);
 }
 
+/* Whose code it is was decided by who knew more than the path says; older reports do not tell. */
+static void load_frame_kind(json_t *json, struct frame *frame)
+{
+	const char *kind = json_string_value(json_object_get(json, "kind"));
+	json_t *own = json_object_get(json, "own");
+
+	for (unsigned int i = FRAME_PYTHON; kind && i <= FRAME_KERNEL; i++)
+		if (!strcmp(kind, frame_kind_name((enum frame_kind)i)))
+			frame->kind = (enum frame_kind)i;
+	frame->is_own = json_is_boolean(own)
+				? json_is_true(own)
+				: frame->kind == FRAME_PYTHON && place_of(frame->file) == PLACE_OWN;
+}
+
 static void load_frame(struct load *load, json_t *json, struct frame *frame)
 {
 	frame->file = load_text(load, json, "file");
 	frame->function = load_text(load, json, "function");
 	frame->module = load_text(load, json, "module");
 	frame->line = (int32_t)load_integer(json, "line", 0);
-	frame->is_own = place_of(frame->file) == PLACE_OWN;
+	load_frame_kind(json, frame);
 }
 
 /* Return: for free(); NULL without memory. */

@@ -262,6 +262,17 @@ bool finding_counts(const struct finding *finding)
 	return !finding->allowed_by && !finding->is_accepted && finding->baseline != BASELINE_KNOWN;
 }
 
+const char *frame_kind_name(enum frame_kind kind)
+{
+	static const char *const names[] = {
+		[FRAME_PYTHON] = "python",
+		[FRAME_NATIVE] = "native",
+		[FRAME_KERNEL] = "kernel",
+	};
+
+	return names[kind];
+}
+
 /* Return: NULL for BASELINE_NONE. */
 const char *baseline_state_name(enum baseline_state state)
 {

@@ -240,6 +240,7 @@ bool report_has_loops(const struct report *report);
 bool report_has_detector(const struct report *report, enum finding_kind kind);
 
 bool finding_counts(const struct finding *finding);
+const char *frame_kind_name(enum frame_kind kind);
 const char *baseline_state_name(enum baseline_state state);
 struct task *task_new(uint32_t n_chain);
 struct task *task_copy(const struct task *task);

@@ -72,7 +72,9 @@ void finding_add_test(struct finding *finding, const char *test)
 /* Numbers come from strangers: a sum stays where eight of its like can be added. */
 static int64_t sum_ns(int64_t a, int64_t b)
 {
-	return MIN(MAX(a, INT64_C(0)) + MAX(b, INT64_C(0)), INT64_MAX / 8);
+	const int64_t most = INT64_MAX / 8;
+
+	return MIN(MIN(MAX(a, INT64_C(0)), most) + MIN(MAX(b, INT64_C(0)), most), most);
 }
 
 static int64_t sum_measured(int64_t a, int64_t b)

@@ -83,6 +83,43 @@ def reports_and_recordings_merge_into_one():
 
 
 @test
+def what_is_merged_keeps_whose_frames_they_are():
+    folder = folder_with_program()
+    path = os.path.join(folder, "native.json")
+    outcome = watch.run([paths.LOOPHOUND, "run", "--quiet", "--native", "--report", path, "--",
+                         *pythons.debian().argv, "app.py", "old"], cwd=folder)
+    assert outcome.status == 0, outcome.text()
+    frames = Report.load(path).findings[0]["stacks"][0]["frames"]
+    assert {(frame["kind"], frame["own"]) for frame in frames} == {
+        ("native", False), ("python", False), ("python", True)}, frames
+    merged = json.loads(report("--json", path).stdout)
+    assert merged["findings"][0]["stacks"][0]["frames"] == frames
+
+
+@test
+def an_installed_application_is_known_after_a_merge():
+    """Whose code it is comes from --own-code, which a JSON report has to carry."""
+    folder = folder_with_program()
+    package = os.path.join(folder, "site-packages", "shop")
+    os.makedirs(package)
+    open(os.path.join(package, "__init__.py"), "w").close()
+    with open(os.path.join(package, "pay.py"), "w") as file:
+        file.write("import time\ndef pay():\n    time.sleep(0.05)\ndef checkout():\n    pay()\n")
+    with open(os.path.join(folder, "main.py"), "w") as file:
+        file.write("import asyncio, sys\nsys.path.insert(0, 'site-packages')\nfrom shop.pay import checkout\n"
+                   "async def main():\n    checkout()\nasyncio.run(main())\n")
+    path, baseline = os.path.join(folder, "r.json"), os.path.join(folder, "b.txt")
+    outcome = watch.run([paths.LOOPHOUND, "run", "--quiet", "--own-code", "shop", "--report", path, "--baseline",
+                         baseline, "--update-baseline", "--accept-new", "--", *pythons.debian().argv, "main.py"],
+                        cwd=folder)
+    assert outcome.status == 0, outcome.text()
+    with open(baseline) as file:
+        assert "\tshop.pay:checkout < main:main\n" in file.read()
+    outcome = report("--quiet", "--baseline", baseline, "--fail-on", "any", path)
+    assert outcome.status == 0, outcome.text()
+
+
+@test
 def gates_hold_for_what_was_merged():
     folder = folder_with_program()
     files = [report_of(folder, f"{n}.json", "old", "old") for n in range(3)]
