@@ -13,6 +13,7 @@
 #include "emit.h"
 #include "exempt.h"
 #include "py/gil.h"
+#include "room.h"
 #include "strict.h"
 #include "target.h"
 
@@ -94,6 +95,10 @@ static void call_look(struct loop *loop, const struct call_about *about, uint64_
 	}
 	if (span < watch.limits.short_call || is_on_signal_stack() || !can_wait(about))
 		return;
+	if (!room_is_enough()) {
+		watch_lost(LOSS_STACK_UNREADABLE);
+		return;
+	}
 	loop->is_noted = true;
 	if (span < watch.limits.blocking_call)
 		short_call_add(loop, about, span);

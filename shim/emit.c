@@ -16,6 +16,7 @@
 #include "native.h"
 #include "py/gil.h"
 #include "pyframe/memo.h"
+#include "room.h"
 #include "scheduling.h"
 #include "target.h"
 #include "task.h"
@@ -144,7 +145,7 @@ static void own_stack(uint64_t tstate_raddr, const struct mem *mem, struct pyfra
 	memset(ret_stack->entries, 0, sizeof(ret_stack->entries));
 	if (!tstate_raddr || !watch.is_frames_ok)
 		return;
-	if (!pyframe_walk(&watch.pyframe, mem, tstate_raddr, ret_found))
+	if (room_is_enough() && !pyframe_walk(&watch.pyframe, mem, tstate_raddr, ret_found))
 		emit_stack_names(mem, ret_found, ret_stack);
 	emit_stack_loss(&ret_stack->stack);
 }

@@ -21,6 +21,7 @@
 #include "loop.h"
 #include "py/bootstrap.h"
 #include "real.h"
+#include "room.h"
 #include "strict.h"
 #include "watch.h"
 #include "watchdog.h"
@@ -62,6 +63,7 @@ __attribute__((constructor)) static void shim_init(void)
 	if (dlsym(RTLD_DEFAULT, "_PyRuntime")) {
 		config_read();
 		watch_init();
+		room_init();
 		if (loops_init() && bootstrap_init()) {
 			fork_init();
 			on_exit(process_exit, NULL);

@@ -23,6 +23,7 @@
 #include "emit.h"
 #include "exempt.h"
 #include "py/gil.h"
+#include "room.h"
 #include "py/callback.h"
 #include "strict.h"
 #include "target.h"
@@ -145,7 +146,7 @@ static void site_begin(struct strict_site *site, uint64_t key, const struct loop
 /*
  * Count a call that could have waited and ended at now. error is its errno, or 0.
  *
- * Return: false when it is exempt, or its stack cannot be read.
+ * Return: false when it is exempt, or its stack cannot be read or is nearly used up.
  */
 _hidden_ bool strict_count(struct loop *loop, const struct call_about *about, uint64_t now,
 			   int error)
@@ -163,6 +164,8 @@ _hidden_ bool strict_count(struct loop *loop, const struct call_about *about, ui
 		strict_flush(loop);
 		site = site_at(table, key);
 	}
+	if (!site->key && !room_is_enough())
+		return false;
 	if (!site->key)
 		site_begin(site, key, loop, about);
 	if (site->is_exempt)

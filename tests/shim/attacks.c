@@ -135,6 +135,26 @@ EXPORT int sleep_on_small_stack(size_t size_bytes)
 	return raise(SIGUSR2);
 }
 
+/* ---- a call with all of the stack but a little in use ---- */
+
+EXPORT int sleep_near_stack_end(size_t left_bytes)
+{
+	pthread_attr_t attr;
+	volatile char *used;
+	size_t size_bytes;
+	void *begin;
+
+	if (pthread_getattr_np(pthread_self(), &attr) ||
+	    pthread_attr_getstack(&attr, &begin, &size_bytes) || pthread_attr_destroy(&attr))
+		return -1;
+	/* Bound now: the loader takes some KB for it. */
+	sleep_ms(0);
+	used = __builtin_alloca((size_t)((char *)&attr - (char *)begin) - left_bytes);
+	*used = 1;
+	sleep_ms(30);
+	return *used;
+}
+
 /* ---- threads that are cancelled, signals that never end, descriptors that go away ---- */
 
 static int cancelled_fds[2];

@@ -10,5 +10,6 @@ void fork_storm(int n_threads, long count);
 int fork_on_signal(long delay_ms);
 int fork_side(void);
 int sleep_on_small_stack(size_t size_bytes);
+int sleep_near_stack_end(size_t left_bytes);
 int cancel_in_calls(int itself);
 int interrupt_storm(int n_waits);
