@@ -19,6 +19,8 @@
  * - A daemon that dies meanwhile: the kernel lets its tracees go (no PTRACE_O_EXITKILL).
  * - A thread that ends meanwhile is ours to wait for, except where the process is our own child and
  *   it is its first thread: its exit status is for who started it.
+ * - A thread that is not the first and begins another program is from then on the first. It is let
+ *   go under its new number.
  *
  * Runs in a thread of its own (tracer.c): ptrace() is for the thread that has seized.
  */
@@ -209,12 +211,12 @@ static bool thread_stat(const struct still_target *target, char *ret_state, int 
 	return end && sscanf(end, ") %c %d", ret_state, ret_ppid) == 2;
 }
 
-static bool is_first_thread_of_our_child(const struct still_target *target)
+static bool is_of_our_child(const struct still_target *target)
 {
 	char state;
 	int ppid;
 
-	return target->pid == target->tid && thread_stat(target, &state, &ppid) && ppid == getpid();
+	return thread_stat(target, &state, &ppid) && ppid == getpid();
 }
 
 /* The kernel refuses as well to seize what has ended. */
@@ -227,44 +229,48 @@ static bool has_ended(const struct still_target *target)
 }
 
 /* The signal that stopped the thread in our place, 0: none did. */
-static int pending_signal(const struct still_target *target)
+static int pending_signal(pid_t tid)
 {
 	siginfo_t info = {0};
 
 	/* Fails in a group stop, which goes on by itself. */
-	if (ptrace(PTRACE_GETSIGINFO, target->tid, NULL, &info) ||
-	    info.si_code >> 8 == PTRACE_EVENT_STOP)
+	if (ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) || info.si_code >> 8 == PTRACE_EVENT_STOP)
 		return 0;
 	return info.si_signo;
 }
 
 /*
- * Wait until the thread stands.
+ * Wait until the thread stands. Whatever is seized is waited for, and that is it alone: this thread
+ * has no children of its own. Were it waited for by its number, it would be for ever where it
+ * begins another program and takes the number of the process (Linux 6.12, de_thread() of
+ * fs/exec.c). ours: the process whose end is for who started it, 0: none.
  *
- * Return: 0 and the signal that it has to be given when it goes on, or STILL_E_GONE.
+ * Return: 0, the number it bears, and the signal that it has to be given when it goes on; or
+ * STILL_E_GONE.
  */
-static int still_wait(const struct still_target *target, bool is_ours, int *ret_signal)
+static int still_wait(pid_t ours, pid_t *ret_tid, int *ret_signal)
 {
 	siginfo_t info = {0};
 	int r;
 
 	do
-		r = waitid(P_PID, (id_t)target->tid, &info, WSTOPPED | WEXITED | WNOWAIT | __WALL);
+		r = waitid(P_ALL, 0, &info, WSTOPPED | WEXITED | WNOWAIT | __WALL | __WNOTHREAD);
 	while (r && errno == EINTR);
 	if (r)
 		return STILL_E_GONE;
+	*ret_tid = info.si_pid;
 	if (info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED) {
-		*ret_signal = pending_signal(target);
+		*ret_signal = pending_signal(info.si_pid);
 		return 0;
 	}
-	if (!is_ours)
-		waitid(P_PID, (id_t)target->tid, &info, WEXITED | __WALL | WNOHANG);
+	if (info.si_pid != ours)
+		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | __WALL | WNOHANG);
 	return STILL_E_GONE;
 }
 
 static int still_stop(const struct still_target *target, struct still *still)
 {
-	bool is_ours = is_first_thread_of_our_child(target);
+	pid_t ours = is_of_our_child(target) ? target->pid : 0, tid;
 	nsec_t begin_ns;
 	int r, signal;
 
@@ -272,11 +278,11 @@ static int still_stop(const struct still_target *target, struct still *still)
 		return errno == ESRCH || has_ended(target) ? STILL_E_GONE : STILL_E_REFUSED;
 	begin_ns = clock_monotonic();
 	ptrace(PTRACE_INTERRUPT, target->tid, NULL, NULL);
-	r = still_wait(target, is_ours, &signal);
+	r = still_wait(ours, &tid, &signal);
 	if (r)
 		return r;
-	r = still_copy(target, still);
-	ptrace(PTRACE_DETACH, target->tid, NULL, (void *)(uintptr_t)signal);
+	r = tid == target->tid ? still_copy(target, still) : STILL_E_GONE;
+	ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal);
 	still->stopped_ns = clock_monotonic() - begin_ns;
 	return r;
 }

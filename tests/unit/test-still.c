@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -32,6 +34,7 @@ struct shared {
 	_Atomic uint64_t n_rounds;
 	_Atomic uint64_t n_wrong[N_CALLS];
 	_Atomic uint64_t n_interrupted;
+	_Atomic pid_t tid;
 	_Atomic uint64_t tstate[64]; /* all zero: a Python thread without a frame */
 	sem_t sem;
 };
@@ -360,6 +363,69 @@ static void test_ends(void **state)
 	}
 }
 
+/*
+ * A thread that is not the first begins another program: from then on it bears the number of the
+ * first. The arguments are many, so that it takes some milliseconds.
+ */
+#define N_EXEC_WORDS 48
+
+static char exec_word[96u << 10];
+
+static void *exec_slowly(void *unused)
+{
+	static char rounds_at[32];
+	char *argv[N_EXEC_WORDS + 5] = {"sh", "-c", "exit 31", rounds_at};
+
+	memset(exec_word, 'x', sizeof(exec_word) - 1);
+	for (unsigned int i = 0; i < N_EXEC_WORDS; i++)
+		argv[4 + i] = exec_word;
+	for (volatile int i = 0; i < 300000; i++)
+		;
+	atomic_store(&shared->tid, gettid());
+	execv("/bin/sh", argv);
+	_exit(1);
+	return unused;
+}
+
+static void exec_in_thread(void)
+{
+	struct rlimit limit = {64 << 20, RLIM_INFINITY};
+	pthread_t thread;
+
+	/* Arguments may take a quarter of it, 6 MiB at most. */
+	setrlimit(RLIMIT_STACK, &limit);
+	atomic_store(&shared->n_rounds, 1);
+	pthread_create(&thread, NULL, exec_slowly, NULL);
+	for (;;)
+		pause();
+}
+
+static void test_exec(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 31; i++) {
+		pid_t pid = start(exec_in_thread);
+		struct still_target target = target_of(pid);
+		struct timespec pause_time = {.tv_nsec = (i + 1) * 100000};
+		struct still *still = NULL;
+		int r, status;
+
+		while (!(target.tid = atomic_load(&shared->tid)))
+			sched_yield();
+		nanosleep(&pause_time, NULL);
+		r = still_take_anyhow(&target, &still);
+		assert_true(r == 0 || r == STILL_E_WAITS || r == STILL_E_GONE);
+		still_free(still);
+		do {
+			r = waitpid(pid, &status, 0);
+		} while (r == pid && WIFSTOPPED(status));
+		assert_int_equal(r, pid);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 31);
+		atomic_store(&shared->n_rounds, 0);
+		atomic_store(&shared->tid, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +435,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
