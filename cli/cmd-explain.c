@@ -69,6 +69,107 @@ static const char *const texts[_KIND_N] = {
 		"The line that made it is the origin: told from the start with --strict, else\n"
 		"from the second time on. To run it beside: task =\n"
 		"asyncio.create_task(save(order)), and keep the task.\n",
+	[KIND_EXCEPTION_NEVER_RETRIEVED] =
+		"A task or future failed, and was dropped without anybody's having looked at the\n"
+		"exception: the failure is lost. The site is the line that raised it.\n"
+		"\n"
+		"  wrong   asyncio.create_task(send(mail))\n"
+		"  right   task = asyncio.create_task(send(mail))\n"
+		"          ...\n"
+		"          await task\n"
+		"\n"
+		"Or look in a callback: task.add_done_callback(log_failure), where log_failure asks\n"
+		"task.exception().\n",
+	[KIND_TASK_DESTROYED_PENDING] =
+		"A task was garbage collected before it had finished: the loop itself holds its\n"
+		"tasks but weakly. The site is where it waited.\n"
+		"\n"
+		"  wrong   asyncio.create_task(send(mail))\n"
+		"  right   task = asyncio.create_task(send(mail))\n"
+		"          background.add(task)            # a set that lives on\n"
+		"          task.add_done_callback(background.discard)\n"
+		"\n"
+		"Or make it in an asyncio.TaskGroup, which holds and awaits it.\n",
+	[KIND_TASK_NEVER_FINISHED] =
+		"The loop was closed, or the program ended, over a task that had not finished; or\n"
+		"asyncio.run() cancelled one at its end that nothing else held any more. Its work\n"
+		"was not done. With --strict also one that the program still held. The site is\n"
+		"where it waited.\n"
+		"\n"
+		"  wrong   async def main():\n"
+		"              asyncio.create_task(send(mail))\n"
+		"  right   async def main():\n"
+		"              task = asyncio.create_task(send(mail))\n"
+		"              ...\n"
+		"              await task\n"
+		"\n"
+		"A task that runs for ever: cancel it and await it before main() returns.\n",
+	[KIND_UNREFERENCED_TASK] =
+		"A suspended task is held by nothing but what it waits for: the collector may take\n"
+		"it at any time. Looked for with --strict. The site is where it waits.\n"
+		"\n"
+		"  wrong   asyncio.create_task(send(mail))\n"
+		"  right   task = asyncio.create_task(send(mail))\n"
+		"          background.add(task)            # a set that lives on\n"
+		"          task.add_done_callback(background.discard)\n"
+		"\n"
+		"A task that waits under asyncio.timeout() is held by it, and not seen.\n",
+	[KIND_UNHANDLED_TIMEOUT] =
+		"A TimeoutError that nobody caught ended a task, a thread or the program. The site\n"
+		"is the innermost own line it came through.\n"
+		"\n"
+		"  wrong   reply = await asyncio.wait_for(ask(), 5)\n"
+		"  right   try:\n"
+		"              reply = await asyncio.wait_for(ask(), 5)\n"
+		"          except TimeoutError:            # asyncio.TimeoutError until 3.10\n"
+		"              reply = None\n"
+		"\n"
+		"An except further out, a framework's too, counts as handled.\n",
+	[KIND_TASK_FLOOD] =
+		"Thousands of tasks (--task-flood, 5000) were made at one line within one turn of\n"
+		"the loop, or were live at once: each costs memory, and the loop a turn in which\n"
+		"nothing else runs.\n"
+		"\n"
+		"  wrong   await asyncio.gather(*(fetch(url) for url in ten_thousand))\n"
+		"  right   async with asyncio.TaskGroup() as group:\n"
+		"              for _ in range(20):\n"
+		"                  group.create_task(worker(queue))\n"
+		"\n"
+		"A semaphore inside the task limits the work but not the tasks.\n",
+	[KIND_NESTED_RUN] =
+		"asyncio.run(), run_until_complete() or run_forever() was called while a loop runs\n"
+		"in that thread: that raises RuntimeError.\n"
+		"\n"
+		"  wrong   async def f():\n"
+		"              return asyncio.run(g())\n"
+		"  right   async def f():\n"
+		"              return await g()\n"
+		"\n"
+		"From another thread: asyncio.run_coroutine_threadsafe(g(), loop).result(). A loop\n"
+		"that is patched to allow nesting is silent.\n",
+	[KIND_TASKGROUP_MISUSE] =
+		"A task was made in an asyncio.TaskGroup that is closed or was not entered, or the\n"
+		"group was entered by with instead of async with.\n"
+		"\n"
+		"  wrong   async with asyncio.TaskGroup() as group:\n"
+		"              pass\n"
+		"          group.create_task(f())\n"
+		"  right   async with asyncio.TaskGroup() as group:\n"
+		"              group.create_task(f())\n"
+		"\n"
+		"The group is over at the end of its block: all its tasks have ended there.\n",
+	[KIND_UNHANDLED_GROUP] =
+		"The ExceptionGroup of a TaskGroup ended a task, a thread or the program: an except\n"
+		"for the class of what failed does not take it. The site is the async with.\n"
+		"\n"
+		"  wrong   try:\n"
+		"              async with asyncio.TaskGroup() as group: ...\n"
+		"          except ValueError: ...\n"
+		"  right   try:\n"
+		"              async with asyncio.TaskGroup() as group: ...\n"
+		"          except* ValueError: ...\n"
+		"\n"
+		"Or except ExceptionGroup as group:, and look at group.exceptions.\n",
 	[KIND_RESULT_BEFORE_DONE] =
 		"The result() or exception() of a task or future was asked for before it was\n"
 		"done: that raises InvalidStateError and gives nothing.\n"

@@ -70,6 +70,21 @@ static bool is_exempt(const struct watch *watch, enum finding_kind kind,
 				   watch->region.header->python_hex);
 }
 
+/* The task it concerns; NULL: none, or not known. */
+static struct task *task_of(const struct watch *watch, const struct record_pitfall *record)
+{
+	struct task *task;
+
+	if (!record->task_str && !record->coro_str)
+		return NULL;
+	task = task_new(0);
+	if (!task)
+		return NULL;
+	task->name = watch_string(watch, record->task_str);
+	task->coro = watch_string(watch, record->coro_str);
+	return task;
+}
+
 static bool has_own(const struct stack *stack)
 {
 	for (uint32_t i = 0; stack && i < stack->n_frames; i++)
@@ -114,6 +129,7 @@ enum verdict pitfall_judge(const struct watch *watch, const struct limits *limit
 	watch_frame(watch, &code, &ret_pitfall->code);
 	ret_pitfall->stack = watch_stack(watch, &record->head);
 	ret_pitfall->origin = origin_stack(watch, record);
+	ret_pitfall->task = task_of(watch, record);
 	if (is_exempt(watch, kind, ret_pitfall))
 		return VERDICT_NOTHING;
 	pitfall_blame(kind, ret_pitfall);
@@ -125,6 +141,7 @@ enum verdict pitfall_judge(const struct watch *watch, const struct limits *limit
 		.detail = watch_string(watch, record->detail_str),
 		.n = MAX(record->n, 1u),
 		.origin = ret_pitfall->origin,
+		.task = ret_pitfall->task,
 		.call = {.fd = -1, .gil_held = -1},
 		.stacks = &ret_pitfall->stack,
 		.n_stacks = ret_pitfall->stack && ret_pitfall->stack->n_frames,
@@ -136,5 +153,6 @@ void pitfall_deinit(struct pitfall_incident *pitfall)
 {
 	free(pitfall->stack);
 	free(pitfall->origin);
+	free(pitfall->task);
 	*pitfall = (struct pitfall_incident){0};
 }

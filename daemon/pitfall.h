@@ -18,6 +18,7 @@ struct pitfall_incident {
 	struct frame code;
 	struct stack *stack;
 	struct stack *origin;
+	struct task *task;
 };
 
 enum verdict pitfall_judge(const struct watch *watch, const struct limits *limits,

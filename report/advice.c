@@ -24,6 +24,25 @@ static const char *const by_kind[_KIND_N] = {
 	[KIND_STUCK] = "It never came back: look for a deadlock or an endless loop at this line.",
 	[KIND_NEVER_AWAITED] =
 		"Await it, or start it with asyncio.create_task() and keep the task.",
+	[KIND_EXCEPTION_NEVER_RETRIEVED] =
+		"Await the task, or give it a done-callback that looks at task.exception().",
+	[KIND_TASK_DESTROYED_PENDING] =
+		"Keep the task: in a set, with add_done_callback(that_set.discard), or in a "
+		"TaskGroup.",
+	[KIND_TASK_NEVER_FINISHED] = "Await it before the end, or cancel it and await that.",
+	[KIND_UNREFERENCED_TASK] =
+		"Keep the task: in a set, with add_done_callback(that_set.discard), or in a "
+		"TaskGroup.",
+	[KIND_UNHANDLED_TIMEOUT] =
+		"Catch TimeoutError where the limit is set, and say what happens then.",
+	[KIND_TASK_FLOOD] =
+		"Let a few workers take from an asyncio.Queue, or limit the tasks with an "
+		"asyncio.Semaphore before they are made.",
+	[KIND_NESTED_RUN] = "Await the coroutine; from another thread use "
+			    "asyncio.run_coroutine_threadsafe().",
+	[KIND_TASKGROUP_MISUSE] = "Use async with, and make the tasks inside its block.",
+	[KIND_UNHANDLED_GROUP] =
+		"Put except* round the async with, for each class of error that its tasks raise.",
 	[KIND_RESULT_BEFORE_DONE] =
 		"Await the task first (or leave its TaskGroup): the result is there then.",
 	[KIND_GATHER_SIBLING_LOST] =
@@ -145,13 +164,32 @@ static void message_stuck(const struct finding *f, const char *longest, char *bu
 		snprintf(buf, n, "%s %s %s", or_unknown(f->culprit.function), how, longest);
 }
 
+/* An exception's class and text say more than its class. */
+static bool is_told_by_detail(enum finding_kind kind)
+{
+	return kind == KIND_EXCEPTION_NEVER_RETRIEVED || kind == KIND_UNHANDLED_TIMEOUT ||
+	       kind == KIND_UNHANDLED_GROUP;
+}
+
 /* Kinds that need no more than the name of what went wrong. */
 static void message_pitfall(const struct finding *f, char *buf, size_t n)
 {
+	const char *name =
+		is_told_by_detail(f->kind) && f->detail ? f->detail : or_unknown(f->name);
 	static const struct {
 		const char *before, *after;
 	} words[_KIND_N] = {
 		[KIND_NEVER_AWAITED] = {"coroutine ", " was made and never awaited"},
+		[KIND_EXCEPTION_NEVER_RETRIEVED] = {"",
+						    " ended a task or future, and nobody looked"},
+		[KIND_TASK_DESTROYED_PENDING] = {"task ", " was collected before it had finished"},
+		[KIND_TASK_NEVER_FINISHED] = {"task ",
+					      " had not finished when its loop was closed"},
+		[KIND_UNREFERENCED_TASK] = {"task ", " is held by nothing but what it waits for"},
+		[KIND_UNHANDLED_TIMEOUT] = {"", " ended a task or the program: nobody caught it"},
+		[KIND_UNHANDLED_GROUP] = {"", " of a TaskGroup ended a task or the program"},
+		[KIND_TASKGROUP_MISUSE] = {"", ": its tasks are made inside its async with"},
+		[KIND_NESTED_RUN] = {"", " was called while a loop runs in this thread"},
 		[KIND_RESULT_BEFORE_DONE] = {"the result of ", " was read before it was done"},
 		[KIND_GATHER_SIBLING_LOST] = {"gather() had failed already: the failure of ",
 					      " was lost"},
@@ -163,9 +201,10 @@ static void message_pitfall(const struct finding *f, char *buf, size_t n)
 		[KIND_IGNORED_CANCELLATION] = {"", " was cancelled and goes on"},
 	};
 
-	if (words[f->kind].before)
-		snprintf(buf, n, "%s%s%s", words[f->kind].before, or_unknown(f->name),
-			 words[f->kind].after);
+	if (f->kind == KIND_TASK_FLOOD)
+		snprintf(buf, n, "%u tasks were made here, or were live, at once", f->n);
+	else if (words[f->kind].before)
+		snprintf(buf, n, "%s%s%s", words[f->kind].before, name, words[f->kind].after);
 	else
 		snprintf(buf, n, "%s", kind_name(f->kind));
 }

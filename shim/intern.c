@@ -78,6 +78,33 @@ _hidden_ uint32_t intern(const char *text, size_t length)
 	return intern_append(text, length);
 }
 
+/*
+ * A text that belongs to one incident, so that there may be any number of different ones: kept
+ * while more than half of the arena is left for the names of code.
+ */
+_hidden_ uint32_t intern_detail(const char *text, size_t length)
+{
+	uint32_t used_bytes =
+		atomic_load_explicit(&watch.region.arena->used_bytes, memory_order_relaxed);
+
+	return used_bytes < REGION_ARENA_BYTES / 2 ? intern(text, length) : ARENA_NONE;
+}
+
+/* An interned string, where it lies; its length is what the other side left of it, within bounds.
+ */
+_hidden_ const char *intern_text(uint32_t offset, size_t *ret_length)
+{
+	const unsigned char *at = (const unsigned char *)watch.region.arena + offset;
+	uint16_t length;
+
+	*ret_length = 0;
+	if (offset < sizeof(*watch.region.arena) || offset > REGION_ARENA_BYTES - ARENA_MAX_STRING)
+		return "";
+	memcpy(&length, at, sizeof(length));
+	*ret_length = MIN(length, ARENA_MAX_STRING - sizeof(length));
+	return (const char *)at + sizeof(length);
+}
+
 _hidden_ void intern_forget(void)
 {
 	memset(entries, 0, sizeof(entries));

@@ -40,6 +40,9 @@ _hidden_ bool py_resolve(void)
 	is_whole &= py.name != NULL;
 	PY_FUNCTIONS(RESOLVE)
 #undef RESOLVE
+#define RESOLVE(name) py.name = dlsym(RTLD_DEFAULT, #name);
+	PY_OPTIONAL_DATA(RESOLVE)
+#undef RESOLVE
 #define RESOLVE(name)                         \
 	py.name = dlsym(RTLD_DEFAULT, #name); \
 	is_whole &= py.name != NULL;

@@ -24,6 +24,9 @@ typedef PyObject *(*method_fast_fn)(PyObject *self, PyObject *const *args, ssize
  */
 typedef PyObject *(*method_any_fn)(PyObject *self, void *, void *, void *, void *);
 
+/* PY_VECTORCALL_ARGUMENTS_OFFSET: the flag in the number of arguments. */
+#define VECTORCALL_N_ARGS(n) ((n) & ~((size_t)1 << (8 * sizeof(size_t) - 1)))
+
 /* CPython 3.8-3.15 Include/methodobject.h. */
 struct method_def {
 	const char *name;
@@ -80,6 +83,11 @@ struct method_def {
 	F(int, PyUnicode_CompareWithASCIIString, (PyObject *, const char *))            \
 	F(PyObject *, PyEval_GetFrame, (void))                                          \
 	F(int, PyFrame_GetLineNumber, (PyObject *))                                     \
+	F(PyObject *, PyUnicode_InternFromString, (const char *))                       \
+	F(ssize_t, PyUnicode_GetLength, (PyObject *))                                   \
+	F(uint32_t, PyUnicode_ReadChar, (PyObject *, ssize_t))                          \
+	F(PyObject *, PyObject_GetItem, (PyObject *, PyObject *))                       \
+	F(PyObject *, PyMapping_GetItemString, (PyObject *, const char *))              \
 	F(int, PyContext_Enter, (PyObject *))                                           \
 	F(int, PyContext_Exit, (PyObject *))
 
@@ -107,8 +115,16 @@ struct method_def {
 	F(PyMethodDescr_Type)    \
 	F(PyGetSetDescr_Type)    \
 	F(PyMemberDescr_Type)    \
+	F(PyWrapperDescr_Type)   \
+	F(PyCoro_Type)           \
+	F(PyExc_TimeoutError)    \
+	F(PyExc_RuntimeError)    \
+	F(PyExc_TypeError)       \
+	F(PyExc_BaseException)   \
 	F(PyMethod_Type)         \
 	F(PyFunction_Type)
+
+#define PY_OPTIONAL_DATA(F) F(PyExc_BaseExceptionGroup) /* 3.11 */
 
 struct py {
 #define PY_MEMBER(type, name, args) type(*name) args;
@@ -117,6 +133,7 @@ struct py {
 #undef PY_MEMBER
 #define PY_MEMBER(name) void *name;
 	PY_DATA(PY_MEMBER)
+	PY_OPTIONAL_DATA(PY_MEMBER)
 #undef PY_MEMBER
 };
 

@@ -26,9 +26,12 @@
 #include "py/callback.h"
 #include "py/cancel.h"
 #include "py/coroutine.h"
+#include "py/dropped.h"
+#include "py/refusal.h"
 #include "py/resource.h"
 #include "py/result.h"
 #include "py/running.h"
+#include "py/unhandled.h"
 #include "watch.h"
 
 /*
@@ -73,8 +76,11 @@ static void install(void)
 		callback_install();
 		coroutine_install(warnings);
 		result_install(asyncio);
+		refusal_install();
+		dropped_install(asyncio);
 		cancel_install(asyncio);
 		resource_install(warnings);
+		unhandled_install();
 	}
 	py.PyErr_Restore(type, value, traceback);
 }

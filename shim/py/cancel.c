@@ -29,10 +29,12 @@
 #include "pyframe/task.h"
 #include "py/callback.h"
 #include "py/cancel.h"
+#include "py/dropped.h"
 #include "py/error.h"
 #include "py/frame.h"
 #include "py/method.h"
 #include "py/tell.h"
+#include "py/unfinished.h"
 
 #define CANCEL_MAX	  4096
 #define CANCEL_N_BUCKETS  1024
@@ -78,7 +80,7 @@ static uint32_t next_look;
 static __thread PyObject *delegating __attribute__((tls_model("initial-exec")));
 
 static method_any_fn task_cancel;
-static finalize_fn task_finalize, error_finalize;
+static finalize_fn error_finalize;
 static PyObject *asyncio; /* the C module, borrowed: it is never taken out of its table */
 static bool has_uncancel;
 
@@ -425,20 +427,19 @@ static void patch_error(void)
 	*finalize_slot(class) = on_error_finalize;
 }
 
-static void on_task_finalize(PyObject *task)
+/* A task is finalised, whatever has become of it. Needs the GIL. */
+_hidden_ _cold_ void cancel_task_ends(PyObject *task)
 {
-	struct cancellation *note = unlikely(cancel_n_pending) ? note_find(task) : NULL;
+	struct cancellation *note = note_find(task);
 	PyObject *type, *value, *traceback;
-	int saved_errno;
+	int saved_errno = errno;
 
-	if (unlikely(note)) {
-		saved_errno = errno;
-		py.PyErr_Fetch(&type, &value, &traceback);
-		note_judge(note);
-		py.PyErr_Restore(type, value, traceback);
-		errno = saved_errno;
-	}
-	task_finalize(task);
+	if (!note)
+		return;
+	py.PyErr_Fetch(&type, &value, &traceback);
+	note_judge(note);
+	py.PyErr_Restore(type, value, traceback);
+	errno = saved_errno;
 }
 
 /* Called by a callback of the loop, and not by a task: a timer, perhaps. */
@@ -447,8 +448,7 @@ static bool is_wanted(PyObject *task)
 	bool has_loop;
 	PyObject *caller = current_task(&has_loop);
 
-	return *finalize_slot(py_type(task)) == on_task_finalize && caller != task &&
-	       (caller || !has_loop);
+	return dropped_sees(py_type(task)) && caller != task && (caller || !has_loop);
 }
 
 static _cold_ void cancel_accepted(PyObject *task, PyObject *outer)
@@ -475,6 +475,8 @@ static PyObject *on_task_cancel(PyObject *self, void *a, void *b, void *c, void 
 	PyObject *outer = delegating, *result;
 	int saved_errno;
 
+	if (unlikely(!thread_loop))
+		unfinished_look(self);
 	delegating = self;
 	result = task_cancel(self, a, b, c, d);
 	delegating = outer;
@@ -486,20 +488,16 @@ static PyObject *on_task_cancel(PyObject *self, void *a, void *b, void *c, void 
 	return result;
 }
 
-/* Needs the GIL, no exception set. */
+/* Behind dropped_install(). Needs the GIL, no exception set. */
 _hidden_ void cancel_install(PyObject *asyncio_module)
 {
 	PyObject *class = py_get(asyncio_module, "Task");
 	struct method_def *method = class ? method_find(class, "cancel") : NULL;
 
-	if (method && *finalize_slot(class) &&
+	if (method && dropped_sees(class) &&
 	    py_patch_method(method, (void *)on_task_cancel, (void **)&task_cancel)) {
 		asyncio = asyncio_module;
 		has_uncancel = method_find(class, "uncancel");
-		if (*finalize_slot(class) != on_task_finalize) {
-			task_finalize = *finalize_slot(class);
-			*finalize_slot(class) = on_task_finalize;
-		}
 		watch_detects(DETECTOR_CANCELLATION);
 	} else {
 		watch_lost(LOSS_HOOK_REFUSED);

@@ -9,6 +9,7 @@
 extern uint32_t cancel_n_pending;
 
 void cancel_install(PyObject *asyncio_module);
+void cancel_task_ends(PyObject *task);
 void cancel_edge(struct loop *loop);
 void cancel_loop_stops(void);
 void cancel_forget(void);

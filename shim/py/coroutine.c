@@ -18,12 +18,11 @@
 #include "py/coroutine.h"
 #include "py/origin.h"
 #include "py/frame.h"
+#include "py/refusal.h"
 
 /* PyTypeObject.tp_vectorcall_offset, CPython 3.8-3.15 Include/cpython/object.h. */
 #define TYPE_VECTORCALL_OFFSET 56
 #define TYPE_BASICSIZE_OFFSET  32
-/* PY_VECTORCALL_ARGUMENTS_OFFSET: the flag in the number of arguments. */
-#define VECTORCALL_N_ARGS(n) ((n) & ~((size_t)1 << (8 * sizeof(size_t) - 1)))
 
 static vectorcall_fn warn_unawaited;
 
@@ -49,7 +48,7 @@ static void dropped(PyObject *coroutine)
 
 	/* A coroutine may be dropped before any loop has run: asyncio.run() was forgotten too. */
 	tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
-	if (!tstate_raddr)
+	if (!tstate_raddr || refusal_took(coroutine))
 		return;
 	callee_of_coroutine(coroutine, &facts.code);
 	facts.name_str = coroutine_name(coroutine);

@@ -8,3 +8,4 @@
 uint16_t gil_record_flags(void);
 bool gil_is_ending(void);
 bool gil_owns_tstate(uint64_t tstate_raddr);
+bool gil_is_ending(void);

@@ -6,6 +6,9 @@
  * function in that entry is exchanged: identity, repr, signature and frames stay as they are. An
  * attribute is a descriptor too, with a C function that gives it: that can be called directly, in
  * some nanoseconds and without a look-up.
+ *
+ * A finaliser is a slot of the class (tp_finalize), and the __del__ that Python code and derived
+ * classes see is a wrapper round the same function: both are exchanged, or neither.
  */
 #include <string.h>
 
@@ -14,6 +17,13 @@
 
 /* CPython 3.8-3.15 Include/cpython/descrobject.h: what follows PyDescr_COMMON. */
 #define DESCRIPTOR_OWN_OFFSET 40
+
+/* CPython 3.8-3.15 Include/cpython/methodobject.h: PyCFunctionObject.m_ml behind the header. */
+#define CFUNCTION_DEF_OFFSET 16
+/* CPython 3.8-3.15 Include/cpython/descrobject.h: PyWrapperDescrObject.d_wrapped. */
+#define WRAPPER_FUNCTION_OFFSET 48
+/* CPython 3.8-3.15 Include/cpython/object.h. */
+#define TYPE_FINALIZE_OFFSET 392
 
 /* CPython 3.8-3.15 Include/descrobject.h. */
 struct getset_def {
@@ -36,6 +46,17 @@ static PyObject *descriptor_find(PyObject *class, const char *name, void *type)
 	found = py._PyType_Lookup(class, key);
 	py.Py_DecRef(key);
 	return found && (void *)py_type(found) == type ? found : NULL;
+}
+
+/* The table's entry behind a function of a module made in C; NULL when it is none. */
+_hidden_ struct method_def *method_of_function(PyObject *function)
+{
+	struct method_def *method;
+
+	if ((void *)py_type(function) != py.PyCFunction_Type)
+		return NULL;
+	method = *(struct method_def **)((char *)function + CFUNCTION_DEF_OFFSET);
+	return method->function == py.PyCFunction_GetFunction(function) ? method : NULL;
 }
 
 /* The table's entry behind a method; NULL when there is none. Needs the GIL. */
@@ -104,4 +125,28 @@ _hidden_ bool getter_is_true(const struct getter *getter, PyObject *object)
 	else
 		py.PyErr_Clear();
 	return is_true;
+}
+
+_hidden_ void *finalizer_get(PyObject *class)
+{
+	return *(void **)((char *)class + TYPE_FINALIZE_OFFSET);
+}
+
+/*
+ * Let the finaliser of a class made in C lead to function, also for classes derived from it later.
+ * Needs the GIL, no exception set.
+ */
+_hidden_ bool finalizer_replace(PyObject *class, void *function, void **ret_before)
+{
+	PyObject *wrapper = descriptor_find(class, "__del__", py.PyWrapperDescr_Type);
+	void **slot = (void **)((char *)class + TYPE_FINALIZE_OFFSET), **wrapped;
+
+	if (!wrapper)
+		return false;
+	wrapped = (void **)((char *)wrapper + WRAPPER_FUNCTION_OFFSET);
+	if (!*slot || *slot != *wrapped || *slot == function)
+		return false;
+	*ret_before = *slot;
+	*slot = *wrapped = function;
+	return true;
 }

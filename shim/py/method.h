@@ -10,9 +10,12 @@ struct getter {
 	void *closure;
 };
 
+struct method_def *method_of_function(PyObject *function);
 struct method_def *method_find(PyObject *class, const char *name);
 bool method_replace(PyObject *class, const char *name, int flags, void *function,
 		    void **ret_before);
 PyObject *method_call(PyObject *object, const char *name);
 bool getter_find(PyObject *class, const char *name, struct getter *ret_getter);
 bool getter_is_true(const struct getter *getter, PyObject *object);
+void *finalizer_get(PyObject *class);
+bool finalizer_replace(PyObject *class, void *function, void **ret_before);

@@ -16,31 +16,14 @@
 #include "emit.h"
 #include "fork.h"
 #include "py/frame.h"
+#include "py/future.h"
 #include "py/gather.h"
-#include "py/method.h"
 #include "py/result.h"
 #include "py/tell.h"
 
 static method_o_fn result_before;
 static method_o_fn exception_before;	    /* until 3.11 */
 static method_class_fn exception_before_12; /* from 3.12 */
-static struct getter future_state;
-
-static bool is_pending(PyObject *future)
-{
-	PyObject *state = future_state.function(future, future_state.closure);
-	char text[16];
-	int length;
-
-	if (!state) {
-		py.PyErr_Clear();
-		return false;
-	}
-	length = pyframe_unicode(&watch.pyframe, &watch.self, (uint64_t)(uintptr_t)state, text,
-				 sizeof(text));
-	py.Py_DecRef(state);
-	return length == 7 && !memcmp(text, "PENDING", 7);
-}
 
 static void asked_too_early(PyObject *future)
 {
@@ -48,7 +31,7 @@ static void asked_too_early(PyObject *future)
 	uint64_t tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
 	struct stack_buf stack;
 
-	if (!tstate_raddr || !is_pending(future))
+	if (!tstate_raddr || !future_is_pending(&future_class, future))
 		return;
 	tell_task(future, &facts);
 	facts.name_str = facts.coro_str ? facts.coro_str : tell_class(py_type(future));
@@ -126,18 +109,17 @@ static bool result_replace(PyObject *class)
  */
 _hidden_ void result_install(PyObject *asyncio_module)
 {
-	PyObject *future = py.PyObject_GetAttrString(asyncio_module, "Future");
-	PyObject *task = py.PyObject_GetAttrString(asyncio_module, "Task");
+	PyObject *future, *task;
 
-	py.PyErr_Clear();
-	if (future && task && getter_find(future, "_state", &future_state) &&
-	    is_shared(future, task, "result") && is_shared(future, task, "exception") &&
+	if (!future_init(asyncio_module)) {
+		watch_lost(LOSS_HOOK_REFUSED);
+		return;
+	}
+	future = future_class.class;
+	task = task_class.class;
+	if (is_shared(future, task, "result") && is_shared(future, task, "exception") &&
 	    result_replace(future) && result_replace(task))
 		watch_detects(DETECTOR_TASKS | DETECTOR_GATHER);
 	else
 		watch_lost(LOSS_HOOK_REFUSED);
-	if (future)
-		py.Py_DecRef(future);
-	if (task)
-		py.Py_DecRef(task);
 }

@@ -20,6 +20,7 @@
 #include "py/origin.h"
 #include "py/running.h"
 #include "py/task.h"
+#include "py/unhandled.h"
 
 /* CPython 3.8-3.15 Include/cpython/methodobject.h: PyCFunctionObject.m_ml behind the header. */
 #define CFUNCTION_DEF_OFFSET 16
@@ -48,7 +49,7 @@ _hidden_ int running_epoll_fd(PyObject *loop)
  * The C class of uvloop among the loop's bases; NULL when the loop is none of uvloop's. A class
  * made in Python has no dot in this name, so nobody else's method is taken for uvloop's.
  */
-static PyObject *uvloop_class(PyObject *loop)
+_hidden_ PyObject *running_uvloop_class(PyObject *loop)
 {
 	for (PyObject *type = py_type(loop); type; type = py_type_base(type))
 		if (!strcmp(py_class_name(type), "uvloop.loop.Loop"))
@@ -72,7 +73,7 @@ static int uvloop_epoll_fd(PyObject *class, PyObject *loop)
 
 static void started(PyObject *module, PyObject *loop)
 {
-	PyObject *uvloop = uvloop_class(loop);
+	PyObject *uvloop = running_uvloop_class(loop);
 	int epoll_fd = uvloop ? uvloop_epoll_fd(uvloop, loop) : running_epoll_fd(loop);
 	struct loop *watched;
 
@@ -92,6 +93,7 @@ static void started(PyObject *module, PyObject *loop)
 		callback_install_uvloop(uvloop);
 	else
 		made_here_once(epoll_fd);
+	unhandled_ready();
 }
 
 static void stopped(void)

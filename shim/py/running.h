@@ -8,3 +8,4 @@
 
 int running_epoll_fd(PyObject *loop);
 bool running_install(PyObject *asyncio_module);
+PyObject *running_uvloop_class(PyObject *loop);

@@ -14,22 +14,21 @@
 #include "py/callee.h"
 #include "py/tell.h"
 
-/* What is shown of a text; the class of an exception comes before it. */
-#define TELL_MAX_TEXT	200
+/* The class of an exception comes before its text. */
 #define TELL_MAX_DETAIL (PYFRAME_MAX_NAME + TELL_MAX_TEXT)
 /* Coroutines that await each other: as deep as a stack that is shown. */
 #define TELL_MAX_AWAITS RECORD_MAX_FRAMES
 /* A traceback of sys.getrecursionlimit() is read to its end; of an endless one no more is. */
 #define TELL_MAX_TRACE 100000
 
-static void unref(PyObject *object)
+_hidden_ void tell_unref(PyObject *object)
 {
 	if (object)
 		py.Py_DecRef(object);
 }
 
 /* Return: the length in buf, 0 for what is no plain str. */
-static size_t text_copy(PyObject *text, char *buf, size_t buf_bytes)
+_hidden_ size_t tell_copy(PyObject *text, char *buf, size_t buf_bytes)
 {
 	int length;
 
@@ -44,7 +43,16 @@ _hidden_ uint32_t tell_text(PyObject *text)
 {
 	char buf[TELL_MAX_TEXT];
 
-	return intern(buf, text_copy(text, buf, sizeof(buf)));
+	return intern(buf, tell_copy(text, buf, sizeof(buf)));
+}
+
+/* Whether a str is this short one. */
+_hidden_ bool tell_is(PyObject *text, const char *expected)
+{
+	char buf[32];
+
+	return tell_copy(text, buf, sizeof(buf)) == strlen(expected) &&
+	       !memcmp(buf, expected, strlen(expected));
 }
 
 /* A file's name: as long as those of frames. */
@@ -52,7 +60,7 @@ _hidden_ uint32_t tell_path(PyObject *text)
 {
 	char buf[PYFRAME_MAX_FILE];
 
-	return intern(buf, text_copy(text, buf, sizeof(buf)));
+	return intern(buf, tell_copy(text, buf, sizeof(buf)));
 }
 
 /* The class without its module. */
@@ -80,7 +88,7 @@ static PyObject *first_argument(PyObject *exception)
 		first = py.PyTuple_GetItem(arguments, 0);
 		py.Py_IncRef(first);
 	}
-	unref(arguments);
+	tell_unref(arguments);
 	return first;
 }
 
@@ -94,13 +102,13 @@ _hidden_ void tell_exception(PyObject *exception, struct pitfall_facts *facts)
 
 	facts->name_str = intern(word, length);
 	memcpy(buf, word, length);
-	text_length = text_copy(text, buf + length + 2, sizeof(buf) - length - 2);
+	text_length = tell_copy(text, buf + length + 2, sizeof(buf) - length - 2);
 	if (text_length) {
 		memcpy(buf + length, ": ", 2);
 		length += 2 + text_length;
 	}
-	facts->detail_str = intern(buf, length);
-	unref(text);
+	facts->detail_str = intern_detail(buf, length);
+	tell_unref(text);
 }
 
 static uint32_t qualified_name(PyObject *coroutine)
@@ -108,7 +116,7 @@ static uint32_t qualified_name(PyObject *coroutine)
 	PyObject *name = py_get(coroutine, "__qualname__");
 	uint32_t name_str = tell_text(name);
 
-	unref(name);
+	tell_unref(name);
 	return name_str;
 }
 
@@ -117,17 +125,18 @@ static uint32_t name_of_task(PyObject *task)
 {
 	PyObject *method = py_get(task, "get_name");
 	PyObject *name = NULL;
-	uint32_t name_str;
+	char buf[TELL_MAX_TEXT];
+	size_t length;
 
 	if (method && (void *)py_type(method) == py.PyCFunction_Type)
 		name = py.PyObject_CallFunctionObjArgs(method, NULL);
 	else
 		name = py_get(task, "_name");
 	py.PyErr_Clear();
-	name_str = tell_text(name);
-	unref(name);
-	unref(method);
-	return name_str;
+	length = tell_copy(name, buf, sizeof(buf));
+	tell_unref(name);
+	tell_unref(method);
+	return intern_detail(buf, length);
 }
 
 /* task and coro, and the coroutine's code; of a plain future there is none of them. */
@@ -149,7 +158,7 @@ static int32_t line_of(PyObject *object, const char *name)
 	long number = line ? py.PyLong_AsLong(line) : 0;
 
 	py.PyErr_Clear();
-	unref(line);
+	tell_unref(line);
 	return number > 0 && number <= INT32_MAX ? (int32_t)number : 0;
 }
 
@@ -159,7 +168,7 @@ static bool frame_tell(PyObject *frame, int32_t line, struct record_frame *ret_f
 	struct callee callee;
 	bool is_known = code && callee_of_code(code, &callee);
 
-	unref(code);
+	tell_unref(code);
 	if (!is_known)
 		return false;
 	*ret_frame = (struct record_frame){
@@ -204,7 +213,7 @@ static uint32_t trace_length(PyObject *trace)
 	py.Py_IncRef(trace);
 	for (; trace && n < TELL_MAX_TRACE; n++)
 		trace = step(trace, "tb_next");
-	unref(trace);
+	tell_unref(trace);
 	return n;
 }
 
@@ -216,7 +225,7 @@ _hidden_ void tell_traceback(PyObject *exception, struct stack_buf *ret_stack)
 
 	memset(ret_stack, 0, offsetof(struct stack_buf, frames));
 	if (!trace || (void *)py_type(trace) != py.PyTraceBack_Type) {
-		unref(trace);
+		tell_unref(trace);
 		return;
 	}
 	n = trace_length(trace);
@@ -226,9 +235,9 @@ _hidden_ void tell_traceback(PyObject *exception, struct stack_buf *ret_stack)
 		frame = py_get(trace, "tb_frame");
 		n_frames += frame && frame_tell(frame, line_of(trace, "tb_lineno"),
 						&ret_stack->frames[n_frames]);
-		unref(frame);
+		tell_unref(frame);
 	}
-	unref(trace);
+	tell_unref(trace);
 	ret_stack->stack.n_frames = n_frames;
 	if (n > RECORD_MAX_FRAMES)
 		ret_stack->stack.end = PYFRAME_END_DEPTH;
@@ -262,10 +271,10 @@ _hidden_ bool tell_awaits(PyObject *coroutine, struct stack_buf *ret_stack)
 		frame = of_any(coroutine, "cr_frame", "gi_frame", "ag_frame");
 		n += frame && frame != py._Py_NoneStruct &&
 		     frame_tell(frame, line_of(frame, "f_lineno"), &ret_stack->frames[n]);
-		unref(frame);
+		tell_unref(frame);
 		next = of_any(coroutine, "cr_await", "gi_yieldfrom", "ag_await");
 		if (!next || next == py._Py_NoneStruct) {
-			unref(next);
+			tell_unref(next);
 			break;
 		}
 		py.Py_DecRef(coroutine);

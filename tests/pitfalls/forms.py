@@ -69,10 +69,12 @@ def check(form, python):
     """Its findings are exactly its marks, and its output is its own."""
     outcome = watch.both(form.argv(python), form.options, normal=without_addresses)
     assert outcome.stdout == b"done\n", outcome.text()
-    assert not outcome.report.lost(), outcome.report.brief()
+    # A sample of a loop that went on meanwhile: on a busy machine, and nothing here needs one.
+    lost = {reason: n for reason, n in outcome.report.lost().items() if reason != "stack-torn"}
+    assert not lost, outcome.report.brief()
     if form.is_right:
         assert not marks(form.path), "a right form with a mark"
-        outcome.report.assert_silent()
+        assert not outcome.report.findings and outcome.report.loops, outcome.report.brief()
     else:
         assert marks(form.path), "a wrong form without a mark"
         outcome.report.assert_counts(form.path)

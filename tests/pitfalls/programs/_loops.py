@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the forms share: the loop that the command line asks for, and no code of theirs."""
 import asyncio
+import gc
 import os
 import sys
 
+# Cycles are collected when a form says so, and not wherever the count of objects is reached.
+gc.disable()
 sys.path.append(os.path.join(os.path.dirname(os.path.realpath(__file__)), "site-packages"))
 
 

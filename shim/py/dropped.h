@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dropped: what a task or future had not told when nobody held it any more */
+#pragma once
+
+#include "py/api.h"
+
+bool dropped_sees(PyObject *class);
+void dropped_install(PyObject *asyncio_module);
