@@ -280,17 +280,28 @@ static const char *watch_file(const struct watch *watch, const char *file)
 	return pool_keep_text(names_pool(watch->names), path);
 }
 
+/*
+ * CPython 3.12 to 3.15 put a frame of their own between a class that is called often and its
+ * __init__ (Objects/codeobject.c, _Py_InitCleanup): of no file, and nobody's code.
+ */
+static bool is_trampoline(const char *file, const char *function)
+{
+	return file && function && !strcmp(file, "__init__") && !strcmp(function, "__init__");
+}
+
 /* file and function are strings of the pool. */
 static void frame_fill(const struct watch *watch, const char *file, const char *function,
 		       int32_t line, struct frame *ret_frame)
 {
-	ret_frame->file = watch_file(watch, file);
+	bool is_nobody_s = is_trampoline(file, function);
+
+	ret_frame->file = is_nobody_s ? file : watch_file(watch, file);
 	ret_frame->function = function;
 	ret_frame->module =
 		names_module(watch->names, watch->is_mapped ? watch->pid : 0, ret_frame->file);
 	ret_frame->line = MAX(line, 0);
 	ret_frame->kind = FRAME_PYTHON;
-	ret_frame->is_own = own_code_is_own(&watch->own, ret_frame->file);
+	ret_frame->is_own = !is_nobody_s && own_code_is_own(&watch->own, ret_frame->file);
 }
 
 static const char *keep_or_null(const struct watch *watch, const char *text)

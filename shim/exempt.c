@@ -113,8 +113,10 @@ static bool is_standard_library(const struct where *where)
 	uint32_t length;
 	const char *part = library_part(where, &length);
 
+	/* The interpreter's own frame around an __init__, 3.12 on, has that for its file. */
 	if (!part)
-		return starts_with(where->file, where->file_length, "<frozen ");
+		return starts_with(where->file, where->file_length, "<frozen ") ||
+		       (where->file_length == strlen("__init__") && file_is(where, "__init__"));
 	return !starts_with(part, length, "site-packages/") &&
 	       !starts_with(part, length, "dist-packages/");
 }
@@ -153,11 +155,20 @@ _hidden_ bool exempt_is_import(const struct stack_buf *stack)
 	return false;
 }
 
+/* To hand work to a pool, which may have to make its threads or processes first; its end. */
+static bool is_executor(const struct where *where)
+{
+	if (file_is(where, "/concurrent/futures/thread.py"))
+		return function_is(where, "submit") || function_is(where, "weakref_cb");
+	return file_is(where, "/concurrent/futures/process.py") &&
+	       (function_is(where, "submit") || function_is(where, "weakref_cb") ||
+		function_is(where, "wakeup") || function_is(where, "__init__"));
+}
+
 static bool is_right_form(const struct where *where)
 {
 	return is_asyncio(where) || file_is(where, "/linecache.py") ||
-	       file_is(where, "/traceback.py") ||
-	       (file_is(where, "/concurrent/futures/thread.py") && function_is(where, "submit")) ||
+	       file_is(where, "/traceback.py") || is_executor(where) ||
 	       (file_is(where, "/threading.py") && function_is(where, "start"));
 }
 

@@ -69,6 +69,31 @@ def a_call_with_the_gil_held_says_so():
     assert found["call"]["name"] == "usleep" and found["call"]["gil_held"] is True, found
 
 
+@test(each=some_pythons)
+def a_class_that_is_called_often_is_not_blamed_for_its_maker(python):
+    """From 3.12 on there is a frame of the interpreter's between it and its __init__ then."""
+    with tempfile.TemporaryDirectory() as folder:
+        library = os.path.join(folder, "site-packages")
+        os.mkdir(library)
+        with open(os.path.join(library, "waits.py"), "w", encoding="utf-8") as module:
+            module.write("import time\n"
+                         "class Waits:\n"
+                         "    def __init__(self, span):\n"
+                         "        time.sleep(span)\n")
+        path = os.path.join(folder, "program.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write("import asyncio, sys\n"
+                          f"sys.path.insert(0, {library!r})\n"
+                          "from waits import Waits\n"
+                          "async def main():\n"
+                          "    for _ in range(401):\n"
+                          "        Waits(0.0001)  # BAD: blocking-call 401\n"
+                          "asyncio.run(main())\n")
+        options = ["--strict", "--blocking-call", "10s", "--slow-callback", "10s"]
+        watch.watched([*python.argv, path], options + ["--long-turn", "10s"]
+                      ).report.assert_counts(path)
+
+
 @test
 def an_import_is_slow_as_an_import_and_not_by_its_calls():
     with tempfile.TemporaryDirectory() as folder:
