@@ -4,9 +4,13 @@
  *
  * Read from /proc/PID/maps: "BEGIN-END PERMS OFFSET DEV INODE   PATH", a line each. It is the
  * process's to fill, so it is read to a bound, and what does not look like a line is passed over.
+ *
+ * Paths are told as the reader sees them: of a process in a chroot they begin with its root. That
+ * is taken off, so that they are paths in the file system of the process wherever it lives.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,15 +61,33 @@ static int read_all(int fd, char **ret_text)
 	return 0;
 }
 
+/* The root of a process as we see it; empty when it is ours. */
+static void root_find(int32_t pid, char ret_root[PATH_MAX])
+{
+	char path[32];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	n = readlink(path, ret_root, PATH_MAX - 1);
+	ret_root[n > 1 ? n : 0] = '\0';
+}
+
+static const char *path_inside(const char *path, const char *root)
+{
+	size_t n = strlen(root);
+
+	return !strncmp(path, root, n) && path[n] == '/' ? path + n : path;
+}
+
 /* Return: whether the line is one; it is cut into its parts. */
-static bool map_parse(char *line, struct map *ret_map)
+static bool map_parse(char *line, const char *root, struct map *ret_map)
 {
 	unsigned long long begin, end, offset;
 	int at = 0;
 
 	if (sscanf(line, "%llx-%llx %*4s %llx %*s %*u %n", &begin, &end, &offset, &at) != 3 || !at)
 		return false;
-	*ret_map = (struct map){begin, end, offset, line + at};
+	*ret_map = (struct map){begin, end, offset, path_inside(line + at, root)};
 	return true;
 }
 
@@ -74,7 +96,7 @@ int maps_load(int32_t pid, struct maps *ret_maps)
 {
 	_cleanup_(maps_deinit) struct maps maps = {0};
 	_cleanup_close_ int fd = -1;
-	char path[32], *line, *next;
+	char path[32], root[PATH_MAX], *line, *next;
 	size_t n_lines = 1;
 	int r;
 
@@ -85,12 +107,13 @@ int maps_load(int32_t pid, struct maps *ret_maps)
 		return r;
 	for (const char *at = maps.text; (at = strchr(at, '\n')); at++)
 		n_lines++;
+	root_find(pid, root);
 	maps.maps = calloc(n_lines, sizeof(*maps.maps));
 	if (!maps.maps)
 		return -ENOMEM;
 	for (line = maps.text; (next = strchr(line, '\n')); line = next + 1) {
 		*next = '\0';
-		maps.n_maps += map_parse(line, &maps.maps[maps.n_maps]);
+		maps.n_maps += map_parse(line, root, &maps.maps[maps.n_maps]);
 	}
 	*ret_maps = maps;
 	maps = (struct maps){0};

@@ -11,6 +11,8 @@
  * A file that has changed since the process began may not be the one it has loaded. Then the
  * process's own map has to name the file; of a process that is gone nothing is known.
  *
+ * Where nothing is at a path any more, the module counts that was there before (module-place.c).
+ *
  * Modules are kept by what the file system says they are. At most MODULES_MAX of them and
  * MODULES_MAX_BYTES of files: a tenth of a second to open one again is all that is lost.
  */
@@ -27,6 +29,8 @@
 
 #include "base/defs.h"
 #include "module.h"
+#include "piece.h"
+#include "module-place.h"
 
 #define MODULES_MAX	  48
 #define MODULES_MAX_BYTES (UINT64_C(1) << 30)
@@ -40,6 +44,8 @@
 #define MODULE_MAX_NESTED 16
 #define MODULE_MAX_PATH	  4096
 
+#define MODULE_LOOP_NAME  "_PyEval_EvalFrameDefault"
+
 static void free_p(char **text)
 {
 	free(*text);
@@ -51,6 +57,7 @@ struct modules {
 	uint64_t n_bytes;
 	uint64_t n_opened;
 	uint64_t clock;
+	struct module_places places;
 };
 
 int modules_new(struct modules **ret_modules)
@@ -109,6 +116,8 @@ static int path_open(const struct symbol_view *view, const char *path)
 
 	if (*path != '/')
 		return -1;
+	if (view->root_fd > 0)
+		return (int)syscall(SYS_openat2, view->root_fd, path, &how, sizeof(how));
 	snprintf(root, sizeof(root), "/proc/%d/root", view->pid);
 	if (view->pid > 0)
 		root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -201,7 +210,7 @@ static void module_add_symbol(struct module *module, Elf *elf, const GElf_Shdr *
 	name = elf_strptr(elf, shdr->sh_link, sym->st_name);
 	if (!name || !*name)
 		return;
-	module->is_interpreter |= !strcmp(name, "_PyEval_EvalFrameDefault");
+	module->is_interpreter |= !strcmp(name, MODULE_LOOP_NAME);
 	module->symbols[module->n_symbols++] = (struct module_symbol){
 		.value = sym->st_value,
 		.size_bytes = sym->st_size,
@@ -226,6 +235,7 @@ static bool module_load_symbols(struct module *module, Elf *elf, uint32_t type)
 			continue;
 		data = elf_getdata(scn, NULL);
 		n = data ? MIN(shdr.sh_size / shdr.sh_entsize, (uint64_t)MODULE_MAX_SYMBOLS) : 0;
+		/* One more for module_find_rest(). */
 		module->symbols = calloc(n + 1, sizeof(*module->symbols));
 		for (uint64_t k = 0; module->symbols && k < n; k++)
 			if (gelf_getsym(data, (int)k, &sym))
@@ -348,6 +358,40 @@ static void module_load_dwarf(struct module *module, const struct symbol_view *v
 	module->dwarf = NULL;
 }
 
+static void module_sort(struct module *module)
+{
+	if (module->n_symbols)
+		qsort(module->symbols, module->n_symbols, sizeof(*module->symbols), symbol_compare);
+}
+
+/*
+ * Give the piece of the evaluation loop that has no name the loop's own. Return: whether there is
+ * one; a piece with a name has that, and what holds other functions is none.
+ */
+static bool module_find_rest(struct module *module)
+{
+	const struct module_symbol *loop = NULL;
+	struct piece rest;
+
+	for (uint32_t i = 0; !loop && i < module->n_symbols; i++)
+		if (!strcmp(module->symbols[i].name, MODULE_LOOP_NAME))
+			loop = &module->symbols[i];
+	if (!loop ||
+	    !piece_find(module->main.elf, module->main.fd,
+			(struct piece){loop->value, loop->value + loop->size_bytes}, &rest))
+		return false;
+	for (uint32_t i = 0; i < module->n_symbols; i++)
+		if (module->symbols[i].value < rest.end &&
+		    module->symbols[i].value + module->symbols[i].size_bytes > rest.begin)
+			return false;
+	module->symbols[module->n_symbols++] = (struct module_symbol){
+		.value = rest.begin,
+		.size_bytes = rest.end - rest.begin,
+		.name = MODULE_LOOP_NAME,
+	};
+	return true;
+}
+
 static struct module *module_open(const struct symbol_view *view, int path_fd,
 				  const struct stat *st)
 {
@@ -366,8 +410,9 @@ static struct module *module_open(const struct symbol_view *view, int path_fd,
 	if (!module_load_symbols(module, module->main.elf, SHT_SYMTAB) &&
 	    !module_load_symbols(module, module->debug.elf, SHT_SYMTAB))
 		module_load_symbols(module, module->main.elf, SHT_DYNSYM);
-	if (module->n_symbols)
-		qsort(module->symbols, module->n_symbols, sizeof(*module->symbols), symbol_compare);
+	module_sort(module);
+	if (module->is_interpreter && module_find_rest(module))
+		module_sort(module);
 	module_load_dwarf(module, view);
 	return TAKE(module);
 }
@@ -383,6 +428,18 @@ static struct module *modules_find(struct modules *modules, const struct stat *s
 		    module->changed.tv_nsec == st->st_ctim.tv_nsec)
 			return module;
 	}
+	return NULL;
+}
+
+/* What was at a path that leads nowhere now. */
+static struct module *modules_recall(struct modules *modules, const struct symbol_view *view,
+				     const char *path)
+{
+	uint64_t id = module_place_get(&modules->places, view->id, path);
+
+	for (uint32_t i = 0; id && i < modules->n_modules; i++)
+		if (modules->modules[i]->id == id)
+			return modules->modules[i];
 	return NULL;
 }
 
@@ -406,6 +463,8 @@ struct module *modules_get(struct modules *modules, const struct symbol_view *vi
 	struct module *module;
 	struct stat st;
 
+	if (fd < 0)
+		return modules_recall(modules, view, path);
 	if (!file_is_sane(fd, &st) || !file_is_theirs(view, &st))
 		return NULL;
 	module = modules_find(modules, &st);
@@ -422,6 +481,7 @@ struct module *modules_get(struct modules *modules, const struct symbol_view *vi
 		modules->modules[modules->n_modules++] = module;
 	}
 	module->used = ++modules->clock;
+	module_place_put(&modules->places, view->id, path, module->id);
 	return module;
 }
 

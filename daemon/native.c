@@ -46,6 +46,8 @@ struct symbol_view native_view(const struct watch *watch)
 	return (struct symbol_view){
 		.pid = watch->pid,
 		.has_our_root = watch->has_our_root,
+		.root_fd = watch->root_fd,
+		.id = watch->id,
 		.started_at = watch->started_at,
 	};
 }

@@ -187,6 +187,15 @@ bool proc_has_our_root(int32_t pid)
 	       ours.st_dev == theirs.st_dev;
 }
 
+/* The root of a process, for openat2(); it stays there when the process ends. -1: not to be had. */
+int proc_root_fd(int32_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* The working directory of a process. Return: its length; 0 when it cannot be told. */
 size_t proc_cwd(int32_t pid, char *buf, size_t buf_bytes)
 {

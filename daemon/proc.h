@@ -13,5 +13,6 @@ bool proc_is_dying(int32_t pid);
 bool proc_maps_region(int32_t pid, uint64_t inode);
 int32_t proc_find_thread(int32_t pid, int32_t their_tid);
 bool proc_has_our_root(int32_t pid);
+int proc_root_fd(int32_t pid);
 size_t proc_cwd(int32_t pid, char *buf, size_t buf_bytes);
 unsigned int proc_wake_parked(void);

@@ -11,6 +11,8 @@
 struct symbol_view {
 	int32_t pid;
 	bool has_our_root;   /* its file system is ours: also good when it has ended */
+	int root_fd;	     /* of another root, likewise; 0 or less: not held */
+	uint64_t id;	     /* of no other process; 0: what it had is not remembered */
 	uint64_t started_at; /* ns of CLOCK_REALTIME; a file changed since may be another one */
 };
 

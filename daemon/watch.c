@@ -52,6 +52,7 @@ static int watch_new(struct names *names, struct watch **ret_watch)
 	watch->names = names;
 	watch->id = ++names_frames(names)->last_id;
 	watch->pidfd = -1;
+	watch->root_fd = -1;
 	*ret_watch = watch;
 	return 0;
 }
@@ -124,6 +125,8 @@ struct watch *watch_free(struct watch *watch)
 	trace_deinit(&watch->trace);
 	if (watch->pidfd >= 0)
 		close(watch->pidfd);
+	if (watch->root_fd >= 0)
+		close(watch->root_fd);
 	if (watch->is_mapped)
 		munmap(watch->base, REGION_BYTES);
 	else
@@ -157,6 +160,8 @@ void watch_identify(struct watch *watch, int32_t pid, const struct own_code *own
 		watch->pidfd = proc_pidfd(pid);
 		proc_cwd(pid, watch->cwd, sizeof(watch->cwd));
 		watch->has_our_root = proc_has_our_root(pid);
+		if (!watch->has_our_root && watch->region.header->switches & REGION_SWITCH_NATIVE)
+			watch->root_fd = proc_root_fd(pid);
 	}
 	own_code_add_all(&watch->own, own);
 	own_code_add_cmdline(&watch->own, cmdline, length);

@@ -26,6 +26,7 @@ struct watch {
 	bool has_loop;
 	bool is_orphan;	   /* its connection is gone, it is not */
 	bool has_our_root; /* its file system is ours */
+	int root_fd;	   /* of one that is not, held for its modules; -1: none */
 	uint64_t inode;	   /* of the memfd */
 	int pidfd;
 	int32_t pid; /* as we see it */

@@ -204,6 +204,18 @@ static void test_gone(void **state)
 	assert_false(find(paths[0], seen[0].raddr - base).is_named);
 	view.has_our_root = true;
 	assert_true(find(paths[0], seen[0].raddr - base).is_named);
+	/* But what it had while it was there, as far as that has been asked for. */
+	view = (struct symbol_view){.has_our_root = true, .started_at = UINT64_MAX, .id = 7};
+	assert_true(find(paths[0], seen[0].raddr - base).is_named);
+	view = (struct symbol_view){.started_at = UINT64_MAX, .id = 7};
+	assert_true(find(paths[0], seen[0].raddr - base).is_named);
+	assert_false(find(paths[1], seen[0].raddr - base).is_named);
+	view.id = 8;
+	assert_false(find(paths[0], seen[0].raddr - base).is_named);
+	/* Or when its root has been held. */
+	view = (struct symbol_view){.started_at = UINT64_MAX, .root_fd = open("/", O_PATH)};
+	assert_true(find(paths[0], seen[0].raddr - base).is_named);
+	close(view.root_fd);
 	view = (struct symbol_view){.has_our_root = true};
 	view.pid = getpid();
 }
