@@ -155,14 +155,24 @@ static struct group group_at(struct finding **findings, uint32_t n_findings)
 	return group;
 }
 
+/*
+ * In strict mode a call is found however short it was: what one of half a millisecond took this
+ * time says nothing about the program.
+ */
+static bool lengths_count(const struct report *report, enum finding_kind kind)
+{
+	return kind_is_timed(kind) && !(report->options.is_strict && kind == KIND_BLOCKING_CALL);
+}
+
 /* Return: what is worse; NULL: nothing. */
-static const char *find_worse(const struct baseline_entry *entry, const struct group *group)
+static const char *find_worse(const struct report *report, const struct baseline_entry *entry,
+			      const struct group *group)
 {
 	char way[BASELINE_WAY_BYTES];
 
 	if (group->count / 2 >= entry->count && group->count > entry->count * 2)
 		return "more than twice as often";
-	if (kind_is_timed(entry->kind) && group->max_ns > entry->max_ns * 2)
+	if (lengths_count(report, entry->kind) && group->max_ns > entry->max_ns * 2)
 		return "more than twice as long";
 	for (uint32_t i = 0; i < group->n; i++) {
 		const struct finding *finding = group->findings[i];
@@ -177,10 +187,11 @@ static const char *find_worse(const struct baseline_entry *entry, const struct g
 	return NULL;
 }
 
-static void mark_group(const struct baseline_entry *entry, const struct group *group)
+static void mark_group(const struct report *report, const struct baseline_entry *entry,
+		       const struct group *group)
 {
 	struct group old = group_at(group->findings, MIN(group->n, entry ? entry->n_lines : 0));
-	const char *worse = old.n ? find_worse(entry, &old) : NULL;
+	const char *worse = old.n ? find_worse(report, entry, &old) : NULL;
 
 	for (uint32_t i = 0; i < group->n; i++) {
 		group->findings[i]->baseline = i >= old.n ? BASELINE_NEW
@@ -241,7 +252,7 @@ int baseline_mark(struct baseline *baseline, const char *path, struct report *re
 		struct group group = group_at(findings + at, report->n_findings - at);
 		struct baseline_entry *entry = baseline_find(baseline, findings[at]->fingerprint);
 
-		mark_group(entry, &group);
+		mark_group(report, entry, &group);
 		if (entry)
 			entry->is_seen = true;
 		at += group.n;
