@@ -181,6 +181,28 @@ static void test_states(void **state)
 	}
 }
 
+/* What computes is as fast as the machine just is. */
+static void test_computing(void **state)
+{
+	struct spec specs[] = {{"aaaaaaaaaaaaaaaa", 7, 400, "one", NULL},
+			       {"bbbbbbbbbbbbbbbb", 3, 402, "one", NULL}};
+	struct baseline_error error = {0};
+	struct baseline baseline;
+	struct report report;
+
+	(void)state;
+	parse(&baseline,
+	      HEAD "aaaaaaaaaaaaaaaa 7 100ms 1 slow-callback a:b\n"
+		   "bbbbbbbbbbbbbbbb 3 100ms 1 slow-callback a:b\n",
+	      &error);
+	make_report(&report, specs, 2);
+	assert_int_equal(baseline_mark(&baseline, "b", &report), 0);
+	assert_int_equal(state_of(&report, 10), BASELINE_KNOWN);
+	assert_int_equal(state_of(&report, 11), BASELINE_WORSE);
+	report_deinit(&report);
+	baseline_deinit(&baseline);
+}
+
 /* In strict mode a short call may take any time; how often it is made still counts. */
 static void test_strict(void **state)
 {
@@ -299,9 +321,10 @@ static void test_not_looked_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_states),
-		cmocka_unit_test(test_strict),	cmocka_unit_test(test_ways_and_lines),
-		cmocka_unit_test(test_update),	cmocka_unit_test(test_not_looked_for),
+		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_states),
+		cmocka_unit_test(test_strict),	       cmocka_unit_test(test_computing),
+		cmocka_unit_test(test_ways_and_lines), cmocka_unit_test(test_update),
+		cmocka_unit_test(test_not_looked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
