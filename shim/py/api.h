@@ -110,12 +110,12 @@ struct method_def {
 	F(PyExc_ResourceWarning) \
 	F(PyContext_Type)        \
 	F(PyCFunction_Type)      \
+	F(PyWrapperDescr_Type)   \
 	F(PyList_Type)           \
 	F(PyDict_Type)           \
 	F(PyMethodDescr_Type)    \
 	F(PyGetSetDescr_Type)    \
 	F(PyMemberDescr_Type)    \
-	F(PyWrapperDescr_Type)   \
 	F(PyCoro_Type)           \
 	F(PyExc_TimeoutError)    \
 	F(PyExc_RuntimeError)    \

@@ -29,6 +29,7 @@
 #include "pyframe/task.h"
 #include "py/callback.h"
 #include "py/cancel.h"
+#include "py/current.h"
 #include "py/dropped.h"
 #include "py/error.h"
 #include "py/frame.h"
@@ -36,17 +37,12 @@
 #include "py/tell.h"
 #include "py/unfinished.h"
 
-#define CANCEL_MAX	  4096
+#define CANCEL_MAX	  16384
 #define CANCEL_N_BUCKETS  1024
 #define CANCEL_MAX_CHAIN  24
 #define CANCEL_MAX_ORIGIN 16
 /* A cancellation is delivered in the turn after the one it was asked for in, at the latest. */
 #define CANCEL_N_TURNS 2
-
-/* CPython 3.8-3.15 Include/cpython/object.h: PyTypeObject.tp_finalize. */
-#define TYPE_FINALIZE_OFFSET 392
-
-typedef void (*finalize_fn)(PyObject *object);
 
 struct cancellation {
 	PyObject *task;	 /* borrowed; NULL: the note is free */
@@ -57,8 +53,6 @@ struct cancellation {
 	bool is_told;
 	uint64_t turn_seq; /* of the loop it was asked for in */
 	uint64_t since;	   /* ticks: asked for, then delivered */
-	uint32_t task_str, coro_str;
-	struct callee code;
 	struct record_stack chain, origin;
 	uint64_t codes[CANCEL_MAX_CHAIN]; /* of the chain */
 	struct record_frame chain_frames[CANCEL_MAX_CHAIN];
@@ -80,14 +74,9 @@ static uint32_t next_look;
 static __thread PyObject *delegating __attribute__((tls_model("initial-exec")));
 
 static method_any_fn task_cancel;
-static finalize_fn error_finalize;
+static void (*error_finalize)(PyObject *error);
 static PyObject *asyncio; /* the C module, borrowed: it is never taken out of its table */
 static bool has_uncancel;
-
-static finalize_fn *finalize_slot(PyObject *class)
-{
-	return (finalize_fn *)((char *)class + TYPE_FINALIZE_OFFSET);
-}
 
 static uint16_t *bucket_of(PyObject *task)
 {
@@ -148,33 +137,6 @@ static void note_drop_outer(const struct cancellation *note)
 	note_free(outer);
 }
 
-/* The task that runs now on this thread, borrowed; NULL: none, or no loop runs. */
-static PyObject *current_task(bool *ret_has_loop)
-{
-	PyObject *function = py_get(asyncio, "_get_running_loop"), *tasks, *task = NULL;
-	PyObject *loop = function ? py.PyObject_CallFunctionObjArgs(function, NULL) : NULL;
-
-	if (function)
-		py.Py_DecRef(function);
-	*ret_has_loop = loop && loop != py._Py_NoneStruct;
-	function = *ret_has_loop ? py_get(asyncio, "current_task") : NULL;
-	/* In C from 3.12 on; before, the dict it reads is shown by the module. */
-	if (function && py_type(function) == py.PyCFunction_Type) {
-		task = py.PyObject_CallFunctionObjArgs(function, NULL);
-		if (task)
-			py.Py_DecRef(task);
-	} else if (*ret_has_loop && (tasks = py_get(asyncio, "_current_tasks"))) {
-		task = py_type(tasks) == py.PyDict_Type ? py.PyDict_GetItem(tasks, loop) : NULL;
-		py.Py_DecRef(tasks);
-	}
-	py.PyErr_Clear();
-	if (function)
-		py.Py_DecRef(function);
-	if (loop)
-		py.Py_DecRef(loop);
-	return task == py._Py_NoneStruct ? NULL : task;
-}
-
 /* Where a task's coroutine waits, innermost first. Return: false when it cannot catch anything. */
 static bool chain_take(PyObject *task, struct stack_buf *ret_stack, struct pyframe_stack *ret_found)
 {
@@ -213,7 +175,6 @@ static struct record_stack frames_keep(const struct stack_buf *stack, struct rec
 static void note_fill(struct cancellation *note, const struct stack_buf *chain,
 		      const struct pyframe_stack *found, uint64_t tstate_raddr)
 {
-	struct pitfall_facts facts = {0};
 	struct stack_buf origin;
 
 	note->chain = frames_keep(chain, note->chain_frames, CANCEL_MAX_CHAIN);
@@ -221,10 +182,6 @@ static void note_fill(struct cancellation *note, const struct stack_buf *chain,
 		note->codes[i] = found->frames[i].code_raddr;
 	emit_own_stack(tstate_raddr, &origin);
 	note->origin = frames_keep(&origin, note->origin_frames, CANCEL_MAX_ORIGIN);
-	tell_task(note->task, &facts);
-	note->task_str = facts.task_str;
-	note->coro_str = facts.coro_str;
-	note->code = facts.code;
 	note->is_delivered = note->is_told = false;
 	note->turn_seq = thread_loop ? atomic_load_explicit(&thread_loop->slot->turn_seq,
 							    memory_order_relaxed)
@@ -239,10 +196,6 @@ static void note_tell(const struct cancellation *note, enum pitfall pitfall,
 		.pitfall = pitfall,
 		.start = span ? note->since : 0,
 		.span = span,
-		.name_str = note->coro_str,
-		.task_str = note->task_str,
-		.coro_str = note->coro_str,
-		.code = note->code,
 		.stack = stack,
 	};
 	struct stack_buf origin;
@@ -253,6 +206,9 @@ static void note_tell(const struct cancellation *note, enum pitfall pitfall,
 	memcpy(origin.frames, note->origin_frames,
 	       note->origin.n_frames * sizeof(origin.frames[0]));
 	facts.origin = &origin;
+	/* Only now: every task has a name of its own, and the arena has room for so many. */
+	tell_task(note->task, &facts);
+	facts.name_str = facts.coro_str;
 	emit_pitfall(&facts);
 }
 
@@ -390,7 +346,7 @@ static void note_caught(struct cancellation *note, uint64_t code_raddr)
 static _cold_ void error_dies(PyObject *error)
 {
 	bool has_loop;
-	PyObject *task = current_task(&has_loop);
+	PyObject *task = current_task(asyncio, &has_loop);
 	struct cancellation *note = task ? note_find(task) : NULL;
 	uint64_t code_raddr = note ? error_outermost(error) : 0;
 
@@ -421,10 +377,10 @@ static void patch_error(void)
 {
 	PyObject *class = error_cancelled_class();
 
-	if (!class || *finalize_slot(class) == on_error_finalize)
+	if (!class || finalizer_get(class) == (void *)on_error_finalize)
 		return;
-	error_finalize = *finalize_slot(class);
-	*finalize_slot(class) = on_error_finalize;
+	*(void **)&error_finalize = finalizer_get(class);
+	finalizer_replace_copy(class, (void *)error_finalize, (void *)on_error_finalize);
 }
 
 /* A task is finalised, whatever has become of it. Needs the GIL. */
@@ -446,9 +402,13 @@ _hidden_ _cold_ void cancel_task_ends(PyObject *task)
 static bool is_wanted(PyObject *task)
 {
 	bool has_loop;
-	PyObject *caller = current_task(&has_loop);
+	PyObject *caller;
 
-	return dropped_sees(py_type(task)) && caller != task && (caller || !has_loop);
+	/* Also not of another interpreter, whose classes are its own: it may not be asked here. */
+	if (!dropped_sees(py_type(task)))
+		return false;
+	caller = current_task(asyncio, &has_loop);
+	return caller != task && (caller || !has_loop);
 }
 
 static _cold_ void cancel_accepted(PyObject *task, PyObject *outer)
@@ -463,8 +423,10 @@ static _cold_ void cancel_accepted(PyObject *task, PyObject *outer)
 	note = note_find(task);
 	if (!note)
 		note = note_new(task);
-	if (!note)
+	if (!note) {
+		watch_lost(LOSS_HOOK_REFUSED);
 		return;
+	}
 	patch_error();
 	note->outer = outer;
 	note_fill(note, &chain, &found, tstate_raddr);

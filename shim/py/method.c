@@ -150,3 +150,15 @@ _hidden_ bool finalizer_replace(PyObject *class, void *function, void **ret_befo
 	*slot = *wrapped = function;
 	return true;
 }
+
+/*
+ * The same for a class made in Python: one that was derived before, with a copy of the slot, or one
+ * that has no finaliser at all (before is NULL). One that was given another since is left alone.
+ */
+_hidden_ void finalizer_replace_copy(PyObject *class, void *before, void *function)
+{
+	void **slot = (void **)((char *)class + TYPE_FINALIZE_OFFSET);
+
+	if (*slot == before)
+		*slot = function;
+}

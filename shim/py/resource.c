@@ -34,12 +34,11 @@
 #define N_TOLD 64
 /* Of a warning's text: up to the address in it. */
 #define SAID_MAX_BYTES 200
-/* CPython 3.8-3.15 Include/cpython/object.h: PyTypeObject.tp_finalize, tp_flags. */
-#define TYPE_FINALIZE_OFFSET 392
-#define TYPE_FLAGS_OFFSET    168
-#define TYPE_IS_COLLECTED    (UINT64_C(1) << 14)
-#define GC_PREV_OFFSET	     (-8)
-#define GC_COLLECTING	     2
+/* CPython 3.8-3.15 Include/cpython/object.h: PyTypeObject.tp_flags. */
+#define TYPE_FLAGS_OFFSET 168
+#define TYPE_IS_COLLECTED (UINT64_C(1) << 14)
+#define GC_PREV_OFFSET	  (-8)
+#define GC_COLLECTING	  2
 /* Modules/socketmodule.h: PySocketSockObject.sock_fd. */
 #define SOCKET_FD_OFFSET 16
 /* PyCFunctionObject.m_ml. */
@@ -47,11 +46,9 @@
 /* SelectorKey(fileobj, fd, events, data). */
 #define SELECTOR_KEY_DATA 3
 
-typedef void (*finalize_fn)(PyObject *object);
-
 static method_fast_fn warn;
 static method_o_fn epoll_close;
-static finalize_fn socket_finalize;
+static void (*socket_finalize)(PyObject *socket);
 static PyObject *socket_class; /* _socket.socket; the socket module keeps it */
 static const void *told[N_TOLD];
 static uint32_t next_told, n_told;
@@ -391,14 +388,6 @@ static PyObject *on_epoll_close(PyObject *epoll, PyObject *unused)
 	return epoll_close(epoll, unused);
 }
 
-static void finalize_replace(PyObject *class)
-{
-	finalize_fn *slot = (finalize_fn *)((char *)class + TYPE_FINALIZE_OFFSET);
-
-	if (*slot == socket_finalize)
-		*slot = on_socket_finalize;
-}
-
 /* A class made before has its own copy of the slot; asyncio has imported socket, perhaps ssl. */
 static bool socket_install(void)
 {
@@ -409,17 +398,16 @@ static bool socket_install(void)
 	unref(socket_class);
 	if (!socket_class)
 		return false;
-	socket_finalize = *(finalize_fn *)((char *)socket_class + TYPE_FINALIZE_OFFSET);
-	if (!socket_finalize)
+	if (!finalizer_replace(socket_class, (void *)on_socket_finalize, (void **)&socket_finalize))
 		return false;
 	for (unsigned int i = 0; i < ARRAY_LEN(classes); i++) {
 		other = py_module(classes[i][0]);
 		class = other ? py_get(other, classes[i][1]) : NULL;
 		if (class && py.PyType_IsSubtype(class, socket_class))
-			finalize_replace(class);
+			finalizer_replace_copy(class, (void *)socket_finalize,
+					       (void *)on_socket_finalize);
 		unref(class);
 	}
-	finalize_replace(socket_class);
 	return true;
 }
 

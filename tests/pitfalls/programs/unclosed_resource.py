@@ -70,6 +70,15 @@ def socket_alone():
     del made  # BAD: unclosed-resource 1
 
 
+class Socket(socket.socket):
+    pass
+
+
+def derived_alone():
+    made = Socket()
+    del made  # BAD: unclosed-resource 1
+
+
 async def sockets():
     for _ in range(23):
         made = socket.socket()  # BAD: unclosed-resource 22
@@ -81,6 +90,7 @@ async def main(address):
     for form in (plain, three_calls_deep, in_a_library, cancelled, transport_alone, interleaved):
         await form(address)
     socket_alone()
+    derived_alone()
     await sockets()
 
 
