@@ -5,6 +5,10 @@
  * The slot says that a turn is open and since when, the last sample of it says where it stands.
  * Asked for when a process has ended, and it will never come back; or while it lives, and then what
  * is found is provisional.
+ *
+ * With --native the stack of what computes is the one that it was stopped for (trace.c), as long as
+ * the last sample stands at the same lines. A call that has not returned cannot tell its own native
+ * frames, and a thread that waits is not stopped: its stack stays Python's.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +34,20 @@ static const char *stuck_call(const struct watch *watch, const struct slot *slot
 					      : NULL;
 }
 
+static struct stack *stuck_stack(const struct watch *watch, uint32_t index, uint64_t start,
+				 const struct record_sample *last)
+{
+	struct stack *python = last ? watch_stack(watch, &last->head) : NULL;
+	struct stack *merged = NULL;
+
+	if (python && last->what == RECORD_WHAT_CALLBACK)
+		merged = trace_stuck(&watch->trace, index, start, python);
+	if (!merged)
+		return python;
+	free(python);
+	return merged;
+}
+
 /*
  * The turn that is open on a slot at end_ns, when it is stuck. Where samples are taken, one past
  * the limit has to be there: a process that was stopped stands still without being stuck.
@@ -53,7 +71,7 @@ bool stuck_find(const struct watch *watch, uint32_t kinds, uint32_t index, nsec_
 		       &ret_stuck->judgement) != VERDICT_FINDING)
 		return false;
 	ret_stuck->start_ns = start_ns;
-	ret_stuck->stack = last ? watch_stack(watch, &last->head) : NULL;
+	ret_stuck->stack = stuck_stack(watch, index, start, last);
 	ret_stuck->task =
 		last ? task_of_callback(watch, index, turn_seq, last->callback_seq) : NULL;
 	site_of_stack(ret_stuck->stack, &ret_stuck->site);

@@ -216,3 +216,40 @@ void trace_apply(struct drain *drain, struct watch *watch, const struct stall_qu
 	}
 	table->n_stacks = n_left;
 }
+
+static bool is_same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Whether a merged stack stands where a Python stack does, line by line. */
+static bool is_same_place(const struct stack *merged, const struct stack *python)
+{
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < merged->n_frames; i++) {
+		const struct frame *a = &merged->frames[i], *b = &python->frames[at];
+
+		if (a->kind == FRAME_NATIVE)
+			continue;
+		if (at == python->n_frames || a->line != b->line ||
+		    !is_same_text(a->file, b->file) || !is_same_text(a->function, b->function))
+			return false;
+		at++;
+	}
+	return at == python->n_frames;
+}
+
+/*
+ * What was seen last, since `from`, of a turn that has not ended and stands at the same Python
+ * lines still; NULL: nothing. For free().
+ */
+struct stack *trace_stuck(const struct trace_table *table, uint32_t slot, uint64_t from,
+			  const struct stack *python)
+{
+	for (uint32_t i = table->n_stacks; i-- > 0;)
+		if (table->stacks[i].slot == slot && table->stacks[i].ticks >= from &&
+		    is_same_place(table->stacks[i].stack, python))
+			return stack_copy(table->stacks[i].stack);
+	return NULL;
+}

@@ -43,5 +43,7 @@ struct trace_table {
 void trace_deinit(struct trace_table *table);
 void trace_sample(struct drain *drain, struct watch *watch, const struct record_sample *sample);
 void trace_collect(struct drain *drain, struct watch *watch, nsec_t wait_ns);
+struct stack *trace_stuck(const struct trace_table *table, uint32_t slot, uint64_t from,
+			  const struct stack *python);
 void trace_apply(struct drain *drain, struct watch *watch, const struct stall_query *query,
 		 const struct record_sample *const *samples, struct stack **stacks, uint32_t n);

@@ -146,6 +146,20 @@ def c_code_that_computes_is_seen_at_work(python):
 
 
 @test(each=pythons.every)
+def c_code_that_never_ends_is_seen_at_work(python):
+    outcome = watch.watched([*python.argv, PROGRAM, extension(), "endless"], options=NATIVE)
+    assert outcome.status != 0, outcome.text()
+    found = outcome.report.one("stuck", PROGRAM, line_of(PROGRAM, "NEVER ENDS"))
+    assert found["count"] == 1 and not outcome.report.lost(), outcome.report.brief()
+    stack, = found["stacks"]
+    assert inner(stack, 4) == [
+        ("native", "spin_inner"), ("native", "ext_spin"), ("python", "endless"),
+        ("python", "main"),
+    ], stack["frames"]
+    assert_python_outside(stack, 2)
+
+
+@test(each=pythons.every)
 def a_catastrophic_regex_is_seen_in_sre(python):
     report = run(python, "regex")
     found = report.one("slow-callback", PROGRAM, line_of(PROGRAM, "MATCHES"))

@@ -5,6 +5,7 @@
 """
 import asyncio
 import re
+import signal
 import sys
 
 sys.path.insert(0, sys.argv[1])
@@ -31,6 +32,13 @@ def spin():
     native_ext.spin(307)  # SPINS
 
 
+def endless():
+    import native_ext
+
+    signal.alarm(3)
+    native_ext.spin(60000)  # NEVER ENDS
+
+
 def regex():
     re.match("(a+)+$", "a" * 25 + "b")  # MATCHES
 
@@ -43,7 +51,7 @@ def query():
 
 
 async def main():
-    for name, count in (("wait", 7), ("wait_below", 3), ("spin", 3), ("regex", 1), ("query", 5)):
+    for name, count in (("wait", 7), ("wait_below", 3), ("spin", 3), ("endless", 1), ("regex", 1), ("query", 5)):
         for _ in range(count if name == sys.argv[2] else 0):
             await asyncio.sleep(0)
             globals()[name]()
