@@ -127,8 +127,7 @@ static const char *const texts[_KIND_N] = {
 		"An except further out, a framework's too, counts as handled.\n",
 	[KIND_TASK_FLOOD] =
 		"Thousands of tasks (--task-flood, 5000) were made at one line within one turn of\n"
-		"the loop, or were live at once: each costs memory, and the loop a turn in which\n"
-		"nothing else runs.\n"
+		"the loop: each costs memory, and the loop a turn in which nothing else runs.\n"
 		"\n"
 		"  wrong   await asyncio.gather(*(fetch(url) for url in ten_thousand))\n"
 		"  right   async with asyncio.TaskGroup() as group:\n"

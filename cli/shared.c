@@ -41,6 +41,7 @@ enum {
 	KEY_COLOR,
 	KEY_BPF,
 	KEY_CANCEL_GRACE,
+	KEY_TASK_FLOOD,
 	KEY_LATER,
 };
 
@@ -110,6 +111,10 @@ static error_t parse_limits(int key, char *arg, struct argp_state *state)
 	case KEY_CANCEL_GRACE:
 		take_duration("cancel-grace", arg, &shared->limits.cancel_grace_ns);
 		return 0;
+	case KEY_TASK_FLOOD:
+		if (count_parse(arg, strlen(arg), &shared->limits.task_flood))
+			cli_usage("--task-flood %s: a number of tasks, from 1 on", arg);
+		return 0;
 	case KEY_WARMUP:
 		take_duration("warmup", arg, &shared->limits.warmup_ns);
 		return 0;
@@ -125,6 +130,7 @@ static const struct argp_option limits_options[] = {
 	{"blocking-call", KEY_BLOCKING_CALL, "20ms", 0, "a call this long", 1},
 	{"stuck", KEY_STUCK, "1s", 0, "a turn this long that has not ended", 1},
 	{"cancel-grace", KEY_CANCEL_GRACE, "10s", 0, "a task goes on this long when cancelled", 1},
+	{"task-flood", KEY_TASK_FLOOD, "5000", 0, "as many tasks made by a line in one turn", 1},
 	{"warmup", KEY_WARMUP, "0s", 0, "judge nothing in a process before", 1},
 	{"strict", KEY_STRICT, 0, 0, "every call that can block, however fast it was", 1},
 	{"native", KEY_NATIVE, 0, 0, "native frames in the stacks too", 1},
@@ -283,7 +289,6 @@ const struct argp shared_output_argp = {.options = output_options, .parser = par
 /* The options after KEY_LATER are its number of the table further. */
 static const struct argp_option later_options[] = {
 	{"bpf", KEY_BPF, "auto|off", 0, "kernel probes (on: not available yet)", 3},
-	{"task-flood", KEY_LATER + 2, "N", OPTION_HIDDEN, 0, 3},
 	{"release", KEY_LATER + 9, "NAME", OPTION_HIDDEN, 0, 3},
 	{"store", KEY_LATER + 10, "URL", OPTION_HIDDEN, 0, 3},
 	{"since", KEY_LATER + 11, "DURATION", OPTION_HIDDEN, 0, 3},
@@ -325,12 +330,13 @@ void shared_to_environment(const struct shared *shared, char *buf, size_t buf_by
 
 	snprintf(buf, buf_bytes,
 		 "slow-callback=%lluns,long-turn=%lluns,blocking-call=%lluns,stuck=%lluns,"
-		 "warmup=%lluns,cancel-grace=%lluns%s%s",
+		 "warmup=%lluns,cancel-grace=%lluns,task-flood=%u%s%s",
 		 (unsigned long long)limits->slow_callback_ns,
 		 (unsigned long long)limits->long_turn_ns,
 		 (unsigned long long)limits->blocking_call_ns, (unsigned long long)limits->stuck_ns,
 		 (unsigned long long)limits->warmup_ns, (unsigned long long)limits->cancel_grace_ns,
-		 limits->is_native ? ",native" : "", limits->is_strict ? ",strict" : "");
+		 limits->task_flood, limits->is_native ? ",native" : "",
+		 limits->is_strict ? ",strict" : "");
 }
 
 /*

@@ -202,7 +202,7 @@ static void message_pitfall(const struct finding *f, char *buf, size_t n)
 	};
 
 	if (f->kind == KIND_TASK_FLOOD)
-		snprintf(buf, n, "%u tasks were made here, or were live, at once", f->n);
+		snprintf(buf, n, "%u tasks were made here in one turn", f->n);
 	else if (words[f->kind].before)
 		snprintf(buf, n, "%s%s%s", words[f->kind].before, name, words[f->kind].after);
 	else

@@ -44,7 +44,7 @@ static const struct kind kinds[_KIND_N] = {
 	[KIND_SWALLOWED_EXCEPTION] = {"swallowed-exception", DETECTOR_EXCEPTIONS, SEVERITY_NOTE,
 				      false},
 	[KIND_UNHANDLED_TIMEOUT] = {"unhandled-timeout", DETECTOR_UNHANDLED, SEVERITY_ERROR, false},
-	[KIND_TASK_FLOOD] = {"task-flood", 0, SEVERITY_WARNING, false},
+	[KIND_TASK_FLOOD] = {"task-flood", DETECTOR_TASKS, SEVERITY_WARNING, false},
 	[KIND_NESTED_RUN] = {"nested-run", DETECTOR_NESTED_RUN, SEVERITY_ERROR, false},
 	[KIND_RESULT_BEFORE_DONE] = {"result-before-done", DETECTOR_TASKS, SEVERITY_ERROR, false},
 	[KIND_TASKGROUP_MISUSE] = {"taskgroup-misuse", DETECTOR_TASKGROUP, SEVERITY_ERROR, false},

@@ -14,6 +14,9 @@
 /* A year: beyond it a limit is a typing error, and sums of ns stay far from overflow. */
 #define DURATION_MAX_NS (UINT64_C(365) * 86400 * NSEC_PER_SEC)
 
+/* More tasks than a program has memory for. */
+#define COUNT_MAX 1000000000
+
 static nsec_t duration_unit(const char *text, size_t length)
 {
 	static const struct {
@@ -71,6 +74,24 @@ int duration_parse(const char *text, size_t length, nsec_t *ret_duration_ns)
 	return 0;
 }
 
+/* A number of things, from 1 on. Return: 0, or -EINVAL and nothing is set. */
+int count_parse(const char *text, size_t length, uint32_t *ret_count)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+		count = count * 10 + (uint64_t)(text[i] - '0');
+		if (count > COUNT_MAX)
+			return -EINVAL;
+	}
+	if (!count)
+		return -EINVAL;
+	*ret_count = (uint32_t)count;
+	return 0;
+}
+
 static nsec_t *options_limit(struct options *options, const char *name, size_t length)
 {
 	const struct {
@@ -110,6 +131,9 @@ static int options_take(struct options *options, const char *part, size_t length
 
 	if (!equals)
 		return options_switch(options, part, length);
+	if (equals - part == 10 && !memcmp(part, "task-flood", 10))
+		return count_parse(equals + 1, (size_t)(part + length - equals - 1),
+				   &options->task_flood);
 	limit_ns = options_limit(options, part, (size_t)(equals - part));
 	if (!limit_ns)
 		return -EINVAL;

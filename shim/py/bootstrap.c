@@ -27,6 +27,7 @@
 #include "py/cancel.h"
 #include "py/coroutine.h"
 #include "py/dropped.h"
+#include "py/flood.h"
 #include "py/refusal.h"
 #include "py/resource.h"
 #include "py/result.h"
@@ -78,6 +79,7 @@ static void install(void)
 		result_install(asyncio);
 		refusal_install();
 		dropped_install(asyncio);
+		flood_install(asyncio);
 		cancel_install(asyncio);
 		resource_install(warnings);
 		unhandled_install();

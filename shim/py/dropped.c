@@ -23,6 +23,7 @@
 #include "intern.h"
 #include "py/cancel.h"
 #include "py/dropped.h"
+#include "py/flood.h"
 #include "py/frame.h"
 #include "py/future.h"
 #include "py/gil.h"
@@ -208,6 +209,8 @@ static void on_task_finalize(PyObject *self)
 {
 	if (unlikely(cancel_n_pending))
 		cancel_task_ends(self);
+	if (unlikely(flood_is_open))
+		flood_look();
 	if (unlikely(getter_is_true(&task_class.log_traceback, self)))
 		aside_do(never_retrieved, self);
 	else if (unlikely(future_is_pending(&task_class, self)) &&
@@ -258,16 +261,16 @@ static bool finalizer_of_coroutines(PyObject *class)
 	if (member)
 		py.Py_DecRef(member);
 	return (coroutine_suspended.function || def) &&
-	       finalizer_replace(class, (void *)on_coroutine_finalize,
-				 (void **)&coroutine_finalize);
+	       slot_replace(class, "__del__", (void *)on_coroutine_finalize,
+			    (void **)&coroutine_finalize);
 }
 
 static bool finalizers_install(void)
 {
-	return finalizer_replace(future_class.class, (void *)on_future_finalize,
-				 (void **)&future_finalize) &&
-	       finalizer_replace(task_class.class, (void *)on_task_finalize,
-				 (void **)&task_finalize) &&
+	return slot_replace(future_class.class, "__del__", (void *)on_future_finalize,
+			    (void **)&future_finalize) &&
+	       slot_replace(task_class.class, "__del__", (void *)on_task_finalize,
+			    (void **)&task_finalize) &&
 	       finalizer_of_coroutines((PyObject *)py.PyCoro_Type);
 }
 

@@ -24,6 +24,7 @@
 #define WRAPPER_FUNCTION_OFFSET 48
 /* CPython 3.8-3.15 Include/cpython/object.h. */
 #define TYPE_FINALIZE_OFFSET 392
+#define TYPE_INIT_OFFSET     296
 
 /* CPython 3.8-3.15 Include/descrobject.h. */
 struct getset_def {
@@ -133,13 +134,14 @@ _hidden_ void *finalizer_get(PyObject *class)
 }
 
 /*
- * Let the finaliser of a class made in C lead to function, also for classes derived from it later.
- * Needs the GIL, no exception set.
+ * Let a slot of a class made in C, __del__ or __init__, lead to function, also for classes derived
+ * from it later. Needs the GIL, no exception set.
  */
-_hidden_ bool finalizer_replace(PyObject *class, void *function, void **ret_before)
+_hidden_ bool slot_replace(PyObject *class, const char *name, void *function, void **ret_before)
 {
-	PyObject *wrapper = descriptor_find(class, "__del__", py.PyWrapperDescr_Type);
-	void **slot = (void **)((char *)class + TYPE_FINALIZE_OFFSET), **wrapped;
+	PyObject *wrapper = descriptor_find(class, name, py.PyWrapperDescr_Type);
+	size_t offset = strcmp(name, "__init__") ? TYPE_FINALIZE_OFFSET : TYPE_INIT_OFFSET;
+	void **slot = (void **)((char *)class + offset), **wrapped;
 
 	if (!wrapper)
 		return false;

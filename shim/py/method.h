@@ -19,4 +19,4 @@ bool getter_find(PyObject *class, const char *name, struct getter *ret_getter);
 bool getter_is_true(const struct getter *getter, PyObject *object);
 void *finalizer_get(PyObject *class);
 void finalizer_replace_copy(PyObject *class, void *before, void *function);
-bool finalizer_replace(PyObject *class, void *function, void **ret_before);
+bool slot_replace(PyObject *class, const char *name, void *function, void **ret_before);

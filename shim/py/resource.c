@@ -398,7 +398,8 @@ static bool socket_install(void)
 	unref(socket_class);
 	if (!socket_class)
 		return false;
-	if (!finalizer_replace(socket_class, (void *)on_socket_finalize, (void **)&socket_finalize))
+	if (!slot_replace(socket_class, "__del__", (void *)on_socket_finalize,
+			  (void **)&socket_finalize))
 		return false;
 	for (unsigned int i = 0; i < ARRAY_LEN(classes); i++) {
 		other = py_module(classes[i][0]);

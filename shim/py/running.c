@@ -16,6 +16,7 @@
 #include "py/callback.h"
 #include "py/cancel.h"
 #include "py/exception.h"
+#include "py/flood.h"
 #include "py/frame.h"
 #include "py/origin.h"
 #include "py/running.h"
@@ -101,6 +102,7 @@ static void stopped(void)
 	if (cancel_n_pending)
 		cancel_loop_stops();
 	origin_loop_stops();
+	flood_loop_stops();
 	loop_stop();
 }
 

@@ -49,7 +49,7 @@ static void test_refused(void **state)
 	} cases[] = {
 		{"", 0},
 		{"blocking-cal", 0},
-		{"task-flood>5000", 0}, /* not detected yet */
+		{"task-flood>5000", 10}, /* its size is no duration */
 		{"blocking-call>", 14},
 		{"blocking-call>50", 14},
 		{"blocking-call>50mss", 14},

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Flood: thousands of tasks made at one line within one turn of a loop */
+#pragma once
+
+#include "py/api.h"
+
+extern bool flood_is_open;
+
+void flood_look(void);
+void flood_loop_stops(void);
+void flood_install(PyObject *asyncio_module);
