@@ -150,7 +150,57 @@ void slices_add(struct slices *slices, const struct watch *watch, const struct r
 		slice_of_pitfall(watch, (const struct record_pitfall *)record, slice);
 }
 
-/* Into a report that has none yet, in the order of their ends. Return: 0 or -ENOMEM. */
+static int slice_compare(const void *a, const void *b)
+{
+	const struct slice *x = a, *y = b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->tid != y->tid)
+		return x->tid < y->tid ? -1 : 1;
+	if (x->at != y->at)
+		return x->at < y->at ? -1 : 1;
+	return (x->span_ns < y->span_ns) - (x->span_ns > y->span_ns);
+}
+
+/*
+ * The rate of a process's clock becomes better known while it runs, so the moments of two records
+ * may overlap by microseconds. One that lies mostly in the one around it is cut at its end; one
+ * that lies mostly behind it begins there. They are sorted. A turn, a callback and a call nest.
+ */
+static void slices_nest(struct slice *slices, uint32_t n)
+{
+	uint64_t ends[4];
+	uint32_t depth = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct slice *slice = &slices[i];
+		bool is_other = i && (slice[-1].pid != slice->pid || slice[-1].tid != slice->tid);
+		uint64_t end = slice->at + slice->span_ns;
+
+		if (is_other)
+			depth = 0;
+		while (depth && ends[depth - 1] < end) {
+			uint64_t around = ends[depth - 1];
+
+			if (around > slice->at && around - slice->at > end - around) {
+				end = around;
+				break;
+			}
+			slice->at = MAX(slice->at, around);
+			depth--;
+		}
+		slice->span_ns = end - slice->at;
+		if (depth < ARRAY_LEN(ends))
+			ends[depth++] = end;
+	}
+}
+
+/*
+ * Into a report that has none yet, by process, thread and start, what holds others first.
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int slices_copy(const struct slices *slices, struct report *report)
 {
 	uint32_t n = (uint32_t)MIN(slices->n_added, (uint64_t)slices->n_room);
@@ -161,6 +211,8 @@ int slices_copy(const struct slices *slices, struct report *report)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
 		report->slices[i] = slices->kept[(first + i) % slices->n_room];
+	qsort(report->slices, n, sizeof(*report->slices), slice_compare);
+	slices_nest(report->slices, n);
 	report->n_slices = n;
 	report->n_slices_lost = first;
 	return 0;

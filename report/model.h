@@ -217,7 +217,7 @@ struct report {
 	uint32_t n_loops;
 	struct finding **findings; /* worst first */
 	uint32_t n_findings;
-	struct slice *slices; /* only where a time line is asked for, in the order of their ends */
+	struct slice *slices; /* only where a time line is asked for; nested, by start */
 	uint32_t n_slices;
 	uint64_t n_slices_lost;
 	struct gate *gates;

@@ -291,6 +291,13 @@ def load_test(plan, *options):
     port = load.free_port()
     with Service(example_argv("gunicorn-asyncio", port), port=port, options=options) as service:
         service.await_port()
+        seen = set()
+
+        def all_serve():
+            seen.update(body["pid"] for _, _, body in load.get_many(port, ["/healthy"] * 12, concurrency=12))
+            return len(seen) == 3
+
+        load.wait_for(all_serve, 60, "three workers serve")
         load.get_many(port, plan, concurrency=12)
         return service.end()
 

@@ -358,6 +358,7 @@ static void test_slices(void **state)
 
 	for (uint32_t i = 0; i < SLICES_MAX + 101; i++) {
 		turn.n_callbacks = i;
+		turn.start = (uint64_t)i * 1000;
 		slices_add(&slices, scene->watch, &turn.head);
 	}
 	assert_int_equal(slices_copy(&slices, &report), 0);
