@@ -22,8 +22,8 @@
  * The file may be anybody's, and is read, not mapped. Its unwind tables are carried out by the
  * reader that processes are walked with (unwind/cfi.c), over a copy: all in them is relative, so
  * the copy may lie anywhere, and an address that leads out of it is an error or rules that fit
- * nothing. What that may cost is bounded. libdw would do as well, but takes 2 GB when an entry
- * names a register of that number (elfutils 0.188, libdw/cfi.c, enough_registers()).
+ * nothing. What that may cost is bounded. The reader is taken rather than
+ * libdw's since it is the one that is fuzzed with what a hostile file may hold.
  */
 #include <elf.h>
 #include <gelf.h>
