@@ -13,9 +13,14 @@
  *
  * Where nothing is at a path any more, the module counts that was there before (module-place.c).
  *
+ * A few bytes can ask for a lot: a compressed section of 20 KB inflates to 20 MB, and each byte of
+ * a line program may be a line, for which libdw (0.188) takes 100 bytes. What a module may cost is
+ * therefore counted, and a unit whose lines would cost too much has none.
+ *
  * Modules are kept by what the file system says they are. At most MODULES_MAX of them and
- * MODULES_MAX_BYTES of files: a tenth of a second to open one again is all that is lost.
+ * MODULES_MAX_BYTES of what they cost: a tenth of a second to open one again is all that is lost.
  */
+#include <dwarf.h>
 #include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +44,10 @@
 /* Of sections that are inflated when they are read; those of libpython have 20 MB. */
 #define MODULE_MAX_DEBUG_BYTES (UINT64_C(512) << 20)
 #define MODULE_MAX_SYMBOLS     (1u << 20)
-#define MODULE_MAX_SECTIONS    65536
+/* The largest units, made by link-time optimisation, have some 100 KB. */
+#define MODULE_MAX_UNIT_LINE_BYTES (UINT32_C(2) << 20)
+#define MODULE_BYTES_PER_LINE	   100
+#define MODULE_MAX_SECTIONS	   65536
 /* Symbols that contain one another are nested this deep at most. */
 #define MODULE_MAX_NESTED 16
 #define MODULE_MAX_PATH	  4096
@@ -75,6 +83,7 @@ static void file_close(struct module_file *file)
 {
 	elf_end(file->elf);
 	close_p(&file->fd);
+	*file = (struct module_file){.fd = -1};
 }
 
 static struct module *module_free(struct module *module)
@@ -132,11 +141,12 @@ static bool file_is_sane(int path_fd, struct stat *ret_st)
 	       ret_st->st_size > 0 && (uint64_t)ret_st->st_size <= MODULE_MAX_BYTES;
 }
 
-static bool file_load(int path_fd, struct module_file *file)
+static bool file_load(int path_fd, const struct stat *st, struct module_file *file)
 {
 	char path[48];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	file->size_bytes = (uint64_t)st->st_size;
 	file->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	file->elf = file->fd < 0 ? NULL : elf_begin(file->fd, ELF_C_READ, NULL);
 	return file->elf && elf_kind(file->elf) == ELF_K_ELF;
@@ -252,13 +262,14 @@ static bool module_load_symbols(struct module *module, Elf *elf, uint32_t type)
  * Whether there is debug information, and what is read of it is of a sane size: a compressed
  * section says itself how large it will be.
  */
-static bool file_has_debug(const struct module_file *file)
+static bool file_has_debug(struct module_file *file)
 {
 	uint64_t n_bytes = 0;
 	bool has_debug = false;
 	Elf_Scn *scn = NULL;
 	size_t names;
 
+	file->inflated_bytes = 0;
 	if (!file->elf || elf_getshdrstrndx(file->elf, &names))
 		return false;
 	for (unsigned int i = 0; i < MODULE_MAX_SECTIONS && (scn = elf_nextscn(file->elf, scn));
@@ -277,11 +288,13 @@ static bool file_has_debug(const struct module_file *file)
 		if (strncmp(name, ".debug_", 7))
 			continue;
 		has_debug |= !strcmp(name, ".debug_info");
-		n_bytes += shdr.sh_flags & SHF_COMPRESSED && gelf_getchdr(scn, &chdr)
-				   ? chdr.ch_size
-				   : shdr.sh_size;
-		if (n_bytes > MODULE_MAX_DEBUG_BYTES)
+		if (shdr.sh_flags & SHF_COMPRESSED && gelf_getchdr(scn, &chdr)) {
+			file->inflated_bytes += MIN(chdr.ch_size, MODULE_MAX_DEBUG_BYTES);
+			shdr.sh_size = chdr.ch_size;
+		}
+		if (shdr.sh_size > MODULE_MAX_DEBUG_BYTES - n_bytes)
 			return false;
+		n_bytes += shdr.sh_size;
 	}
 	return has_debug;
 }
@@ -303,10 +316,9 @@ static bool file_open_by_id(const struct symbol_view *view, const unsigned char 
 		_cleanup_close_ int fd = path_open(is_theirs ? view : &ours, path);
 		struct stat st;
 
-		if (file_is_sane(fd, &st) && file_load(fd, file))
+		if (file_is_sane(fd, &st) && file_load(fd, &st, file))
 			return true;
 		file_close(file);
-		*file = (struct module_file){.fd = -1};
 	}
 	return false;
 }
@@ -322,7 +334,6 @@ static void module_find_debug(struct module *module, const struct symbol_view *v
 	    !memcmp(id, debug_id, (size_t)n))
 		return;
 	file_close(&module->debug);
-	module->debug = (struct module_file){.fd = -1};
 }
 
 /* Left alone, libdw would open whatever path the debug information names. */
@@ -343,17 +354,40 @@ static bool module_set_alt(struct module *module, const struct symbol_view *view
 	return true;
 }
 
+/* As libdw has it, which has inflated it. NULL: there is none. */
+static const Elf_Data *section_data(Elf *elf, const char *wanted)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return NULL;
+	for (unsigned int i = 0; i < MODULE_MAX_SECTIONS && (scn = elf_nextscn(elf, scn)); i++) {
+		GElf_Shdr shdr;
+		const char *name =
+			gelf_getshdr(scn, &shdr) ? elf_strptr(elf, names, shdr.sh_name) : NULL;
+
+		if (name && !strcmp(name, wanted))
+			return elf_rawdata(scn, NULL);
+	}
+	return NULL;
+}
+
 static void module_load_dwarf(struct module *module, const struct symbol_view *view)
 {
-	const struct module_file *file = &module->main;
+	struct module_file *file = &module->main;
 
 	if (!file_has_debug(file))
 		file = &module->debug;
 	if (!file_has_debug(file))
 		return;
 	module->dwarf = dwarf_begin_elf(file->elf, DWARF_C_READ, NULL);
-	if (!module->dwarf || module_set_alt(module, view))
+	if (!module->dwarf)
 		return;
+	if (module_set_alt(module, view)) {
+		module->lines = section_data(file->elf, ".debug_line");
+		return;
+	}
 	dwarf_end(module->dwarf);
 	module->dwarf = NULL;
 }
@@ -392,6 +426,11 @@ static bool module_find_rest(struct module *module)
 	return true;
 }
 
+static uint64_t file_cost(const struct module_file *file)
+{
+	return file->fd < 0 ? 0 : file->size_bytes + file->inflated_bytes;
+}
+
 static struct module *module_open(const struct symbol_view *view, int path_fd,
 				  const struct stat *st)
 {
@@ -404,7 +443,7 @@ static struct module *module_open(const struct symbol_view *view, int path_fd,
 	module->ino = st->st_ino;
 	module->changed = st->st_ctim;
 	module->size_bytes = (uint64_t)st->st_size;
-	if (!file_load(path_fd, &module->main))
+	if (!file_load(path_fd, st, &module->main))
 		return NULL;
 	module_find_debug(module, view);
 	if (!module_load_symbols(module, module->main.elf, SHT_SYMTAB) &&
@@ -414,6 +453,8 @@ static struct module *module_open(const struct symbol_view *view, int path_fd,
 	if (module->is_interpreter && module_find_rest(module))
 		module_sort(module);
 	module_load_dwarf(module, view);
+	module->cost_bytes =
+		file_cost(&module->main) + file_cost(&module->debug) + file_cost(&module->alt);
 	return TAKE(module);
 }
 
@@ -450,9 +491,52 @@ static void modules_evict(struct modules *modules)
 	for (uint32_t i = 1; i < modules->n_modules; i++)
 		if (modules->modules[i]->used < modules->modules[oldest]->used)
 			oldest = i;
-	modules->n_bytes -= modules->modules[oldest]->size_bytes;
+	modules->n_bytes -= modules->modules[oldest]->cost_bytes;
 	module_free(modules->modules[oldest]);
 	modules->modules[oldest] = modules->modules[--modules->n_modules];
+}
+
+/* A module has become larger, and is the one that was used last. */
+static void modules_make_room(struct modules *modules)
+{
+	while (modules->n_modules > 1 && modules->n_bytes > MODULES_MAX_BYTES)
+		modules_evict(modules);
+}
+
+static bool unit_line_bytes(const struct module *module, uint64_t at, uint32_t *ret_n_bytes)
+{
+	const Elf_Data *lines = module->lines;
+
+	if (!lines || !lines->d_buf || at > lines->d_size ||
+	    lines->d_size - at < sizeof(*ret_n_bytes))
+		return false;
+	memcpy(ret_n_bytes, (const char *)lines->d_buf + at, sizeof(*ret_n_bytes));
+	return *ret_n_bytes <= MODULE_MAX_UNIT_LINE_BYTES;
+}
+
+bool modules_have_room_for_lines(struct modules *modules, struct module *module, Dwarf_Die *unit)
+{
+	uint64_t cost_bytes;
+	Dwarf_Attribute attr;
+	uint32_t n_bytes;
+	Dwarf_Word at;
+
+	if (!dwarf_attr(unit, DW_AT_stmt_list, &attr) || dwarf_formudata(&attr, &at))
+		return false;
+	for (uint32_t i = 0; i < module->n_line_units; i++)
+		if (module->line_units[i] == at)
+			return true;
+	if (module->n_line_units == MODULE_MAX_LINE_UNITS || !unit_line_bytes(module, at, &n_bytes))
+		return false;
+	cost_bytes = (uint64_t)n_bytes * MODULE_BYTES_PER_LINE;
+	if (module->cost_bytes + cost_bytes > MODULES_MAX_BYTES)
+		return false;
+	module->line_units[module->n_line_units++] = at;
+	module->used = ++modules->clock;
+	module->cost_bytes += cost_bytes;
+	modules->n_bytes += cost_bytes;
+	modules_make_room(modules);
+	return true;
 }
 
 /* The module at a path; it stays the cache's, until the next call. NULL: it is not to be had. */
@@ -469,19 +553,18 @@ struct module *modules_get(struct modules *modules, const struct symbol_view *vi
 		return NULL;
 	module = modules_find(modules, &st);
 	if (!module) {
-		while (modules->n_modules &&
-		       (modules->n_modules == MODULES_MAX ||
-			modules->n_bytes + (uint64_t)st.st_size > MODULES_MAX_BYTES))
+		if (modules->n_modules == MODULES_MAX)
 			modules_evict(modules);
 		module = module_open(view, fd, &st);
 		if (!module)
 			return NULL;
 		module->id = ++modules->n_opened;
-		modules->n_bytes += module->size_bytes;
+		modules->n_bytes += module->cost_bytes;
 		modules->modules[modules->n_modules++] = module;
 	}
 	module->used = ++modules->clock;
 	module_place_put(&modules->places, view->id, path, module->id);
+	modules_make_room(modules);
 	return module;
 }
 

@@ -32,6 +32,8 @@
 /* The evaluation loop's unit has some thousand; its blocks are nested ten deep. */
 #define SYMBOLS_MAX_SIBLINGS 500000
 #define SYMBOLS_MAX_BLOCKS   64
+/* What a unit or a function holds may be a list as long as the file, and the same one for each. */
+#define SYMBOLS_MAX_RANGES 1000000
 
 struct answer {
 	uint64_t module_id; /* 0: none */
@@ -81,8 +83,23 @@ static bool unit_is_whole(Dwarf_Die *unit)
 	return !dwarf_hasattr(unit, DW_AT_dwo_name) && !dwarf_hasattr(unit, DW_AT_GNU_dwo_name);
 }
 
+/* dwarf_haspc(), but for its end: n_left counts down what may still be looked at. */
+static bool die_holds(Dwarf_Die *die, uint64_t address, uint32_t *n_left)
+{
+	Dwarf_Addr base, begin, end;
+	ptrdiff_t at = 0;
+
+	while (*n_left && (at = dwarf_ranges(die, at, &base, &begin, &end)) > 0) {
+		(*n_left)--;
+		if (address >= begin && address < end)
+			return true;
+	}
+	return false;
+}
+
 static bool unit_find(Dwarf *dwarf, uint64_t address, Dwarf_Die *ret_unit)
 {
+	uint32_t n_left = SYMBOLS_MAX_RANGES;
 	Dwarf_CU *unit = NULL;
 
 	if (dwarf_addrdie(dwarf, address, ret_unit))
@@ -90,7 +107,7 @@ static bool unit_find(Dwarf *dwarf, uint64_t address, Dwarf_Die *ret_unit)
 	for (unsigned int i = 0; i < SYMBOLS_MAX_UNITS; i++) {
 		if (dwarf_get_units(dwarf, unit, &unit, NULL, NULL, ret_unit, NULL))
 			return false;
-		if (unit_is_whole(ret_unit) && dwarf_haspc(ret_unit, address) > 0)
+		if (unit_is_whole(ret_unit) && die_holds(ret_unit, address, &n_left))
 			return true;
 	}
 	return false;
@@ -136,17 +153,17 @@ static void take_call_site(struct symbols *symbols, Dwarf_Die *unit, Dwarf_Die *
 }
 
 /* The child that holds an address. Functions stand side by side in a unit, blocks in a function. */
-static bool die_enter(Dwarf_Die *die, uint64_t address)
+static bool die_enter(Dwarf_Die *die, uint64_t address, uint32_t *n_left)
 {
 	Dwarf_Die child;
 	int r = dwarf_child(die, &child);
 
-	for (unsigned int i = 0; !r && i < SYMBOLS_MAX_SIBLINGS; i++) {
+	for (unsigned int i = 0; !r && *n_left && i < SYMBOLS_MAX_SIBLINGS; i++) {
 		int tag = dwarf_tag(&child);
 
 		if ((tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ||
 		     tag == DW_TAG_inlined_subroutine) &&
-		    dwarf_haspc(&child, address) > 0) {
+		    die_holds(&child, address, n_left)) {
 			*die = child;
 			return true;
 		}
@@ -160,12 +177,13 @@ static bool die_enter(Dwarf_Die *die, uint64_t address)
  * dwarf_getscopes() fails on units of link-time optimisation (elfutils 0.188).
  */
 static void take_function(struct symbols *symbols, Dwarf_Die *unit, uint64_t address,
-			  struct symbol *symbol)
+			  bool has_lines, struct symbol *symbol)
 {
+	uint32_t n_left = SYMBOLS_MAX_RANGES;
 	Dwarf_Die die = *unit;
 	const char *name;
 
-	if (!die_enter(&die, address) || dwarf_tag(&die) != DW_TAG_subprogram)
+	if (!die_enter(&die, address, &n_left) || dwarf_tag(&die) != DW_TAG_subprogram)
 		return;
 	name = dwarf_diename(&die);
 	if (name && (!symbol->is_named || !strncmp(symbol->function, "_Z", 2) ||
@@ -173,7 +191,8 @@ static void take_function(struct symbols *symbols, Dwarf_Die *unit, uint64_t add
 		symbol->function = pool_keep_text(symbols->pool, name);
 		symbol->is_named = symbol->function != NULL;
 	}
-	for (unsigned int i = 0; i < SYMBOLS_MAX_BLOCKS && die_enter(&die, address); i++)
+	for (unsigned int i = 0;
+	     has_lines && i < SYMBOLS_MAX_BLOCKS && die_enter(&die, address, &n_left); i++)
 		if (dwarf_tag(&die) == DW_TAG_inlined_subroutine) {
 			take_call_site(symbols, unit, &die, symbol);
 			return;
@@ -211,10 +230,11 @@ static void symbol_unnamed(struct pool *pool, uint64_t offset, struct symbol *sy
 		symbol->function = "?";
 }
 
-static void symbol_look_up(struct symbols *symbols, const struct module *module, uint64_t address,
+static void symbol_look_up(struct symbols *symbols, struct module *module, uint64_t address,
 			   struct symbol *symbol)
 {
 	const struct module_symbol *found = module_find(module, address);
+	bool has_lines;
 	Dwarf_Die unit;
 
 	symbol->is_interpreter = module->is_interpreter;
@@ -224,8 +244,10 @@ static void symbol_look_up(struct symbols *symbols, const struct module *module,
 	}
 	if (!module->dwarf || !unit_find(module->dwarf, address, &unit))
 		return;
-	take_line(symbols, &unit, address, symbol);
-	take_function(symbols, &unit, address, symbol);
+	has_lines = modules_have_room_for_lines(symbols->modules, module, &unit);
+	if (has_lines)
+		take_line(symbols, &unit, address, symbol);
+	take_function(symbols, &unit, address, has_lines, symbol);
 }
 
 /* The file name of a path, in the pool. */
@@ -251,7 +273,7 @@ void symbols_find(struct symbols *symbols, const struct symbol_view *view, const
 		  uint64_t offset, struct symbol *ret_symbol)
 {
 	struct symbol symbol = {.module = path ? base_name(symbols->pool, path) : NULL};
-	const struct module *module = path ? modules_get(symbols->modules, view, path) : NULL;
+	struct module *module = path ? modules_get(symbols->modules, view, path) : NULL;
 	struct answer *answer = module ? answer_at(symbols, module->id, offset) : NULL;
 
 	if (answer && answer->module_id == module->id && answer->offset == offset &&

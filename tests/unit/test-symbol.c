@@ -7,14 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/defs.h"
 #include "native-sample.h"
 #include "symbol.h"
 
-static const char *paths[3]; /* with debug information, without, stripped */
+static const char *paths[5]; /* with debug information, without, stripped; many lines, ranges */
 
 struct seen {
 	uint64_t raddr;
@@ -55,6 +57,17 @@ static uint64_t run_sample(const char *path)
 	assert_int_equal(n_seen, 4);
 	assert_true(dladdr(*(void **)&last, &info));
 	return (uintptr_t)info.dli_fbase;
+}
+
+/* Where the function of a module is. */
+static uint64_t offset_of(const char *path, const char *name)
+{
+	void *module = dlopen(path, RTLD_NOW);
+	char *at = module ? dlsym(module, name) : NULL;
+	Dl_info info;
+
+	assert_true(at && dladdr(at, &info));
+	return (uint64_t)(at - (char *)info.dli_fbase);
 }
 
 static struct pool *pool;
@@ -220,6 +233,38 @@ static void test_gone(void **state)
 	view.pid = getpid();
 }
 
+static long max_rss_kb(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_maxrss;
+}
+
+/* 8 million lines in a file of 20 KB, which took 800 MB. */
+static void test_many_lines(void **state)
+{
+	uint64_t offset = offset_of(paths[3], "bomb");
+	long before = max_rss_kb();
+	struct symbol symbol = find(paths[3], offset + 17);
+
+	(void)state;
+	assert_string_equal(symbol.function, "bomb");
+	assert_null(symbol.file);
+	assert_true(max_rss_kb() - before < 64 << 10);
+}
+
+/* 20,000 functions that hold 40,000 ranges each took 5 s. */
+static void test_many_ranges(void **state)
+{
+	uint64_t offset = offset_of(paths[4], "bomb");
+	clock_t begin = clock();
+
+	(void)state;
+	assert_string_equal(find(paths[4], offset + 17).function, "bomb");
+	assert_true(clock() - begin < CLOCKS_PER_SEC);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,9 +274,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_newer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_module, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_lines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_ranges, setup, teardown),
 	};
 
-	if (argc != 4)
+	if (argc != 6)
 		return 2;
 	memcpy(paths, argv + 1, sizeof(paths));
 	return cmocka_run_group_tests(tests, NULL, NULL);
