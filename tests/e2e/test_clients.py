@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that people use, on real servers, in timed mode: one finding each, with its target.
+
+A FIFO and a file that another process has locked are in test_calls.py.
+"""
+import setup  # noqa: F401
+import contextlib
+import re
+import statistics
+import sys
+
+from lib import paths, pythons, runner, servers, watch
+from lib.report import marks
+from lib.runner import fixture, test
+
+sys.path.insert(0, paths.SERVICE)
+from private_postgres import NoPostgres, PrivatePostgres  # noqa: E402
+
+PROGRAM = paths.program("clients.py")
+MS = 1_000_000
+# A program that is not let run at the end of a call measures more than the call took.
+ATTEMPTS = 5
+
+
+@contextlib.contextmanager
+def postgres():
+    try:
+        with PrivatePostgres() as server:
+            yield server.dsn
+    except NoPostgres as reason:
+        runner.need_package(f"postgresql ({reason})", False)
+
+
+def postgres_target(dsn):
+    return "unix:" + dict(word.split("=") for word in dsn.split())["host"] + "/.s.PGSQL.5432"
+
+
+# server, its client's package, the calls that may wait, the target, a word of the advice
+CLIENTS = {
+    "psycopg2": (postgres, "python3-psycopg2", "poll", postgres_target, "psycopg.AsyncConnection"),
+    "pymysql": (servers.mariadb, "python3-pymysql", "recv", str, "asyncmy"),
+    "redis": (servers.redis, "python3-redis", "recv", str, "redis.asyncio"),
+    "redis_timeout": (servers.redis, "python3-redis", "poll", str, "redis.asyncio"),
+    "requests": (servers.late_http, "python3-requests", "recv", str, "httpx.AsyncClient"),
+    "urllib": (servers.late_http, "python3", "recv", str, "aiohttp.ClientSession"),
+    # It waits for the thread that reads from the server.
+    "paramiko": (servers.ssh, "python3-paramiko", "sem_wait", lambda _: r"lock 0x[0-9a-f]+",
+                 "asyncssh"),
+}
+
+
+@fixture(timeout=120)
+def run(client):
+    """{address, lines, report}; again when the waits lie apart, since others had the CPU then."""
+    server, package = CLIENTS[client][:2]
+    runner.need_package(package, pythons.debian().has(client.split("_")[0]))
+    for _ in range(ATTEMPTS):
+        with server() as address:
+            outcome = watch.watched(["/usr/bin/python3", PROGRAM, client, address])
+        assert outcome.status == 0, outcome.text()
+        spans = [int(line) for line in outcome.stdout.split()]
+        told = outcome.report.of("blocking-call", PROGRAM)
+        if told and is_close(told[0]["p50_ns"], spans):
+            break
+    return {"address": address, "spans": spans, "report": outcome.report.raw}
+
+
+def is_close(ours_ns, spans):
+    theirs_ns = statistics.median(spans)
+    return abs(ours_ns - theirs_ns) <= max(1 * MS, theirs_ns * 0.01)
+
+
+def line_of(client):
+    """The mark within the client's function."""
+    with open(PROGRAM) as file:
+        texts = file.read().splitlines()
+    first = next(n for n, text in enumerate(texts, 1) if text.startswith(f"def {client}("))
+    return min(line for _, line, _ in marks(PROGRAM) if line > first)
+
+
+def finding(client, of):
+    assert len(of["report"]["findings"]) == 1, [f["message"] for f in of["report"]["findings"]]
+    return of["report"]["findings"][0]
+
+
+@test(each=list(CLIENTS))
+def a_client_is_one_finding_at_its_line(client, of=run):
+    found = finding(client, of)
+    assert (found["kind"], found["culprit"]["file"], found["culprit"]["line"]) == (
+        "blocking-call", PROGRAM, line_of(client)), found
+    assert found["count"] == len(of["spans"]) == 3, found
+    assert not any(of["report"]["lost"].values()), of["report"]["lost"]
+
+
+@test(each=list(CLIENTS))
+def what_it_waited_for_is_named(client, of=run):
+    _, _, call, target, _ = CLIENTS[client]
+    found = finding(client, of)["call"]
+    wanted = target(of["address"])
+    assert found["name"] == call and found["gil_held"] is False, found
+    assert found["target"] and (found["target"] == wanted or
+                                re.fullmatch(wanted, found["target"])), (found, wanted)
+
+
+@test(each=list(CLIENTS))
+def it_took_what_the_program_measured(client, of=run):
+    """The program's interval holds sending and parsing too: what waits lies inside of it."""
+    found, spans = finding(client, of), of["spans"]
+    assert found["total_ns"] <= sum(spans) and found["max_ns"] <= max(spans), (found, spans)
+    assert is_close(found["p50_ns"], spans), (found["p50_ns"], spans)
+
+
+@test(each=list(CLIENTS))
+def its_asynchronous_form_is_advised(client, of=run):
+    assert CLIENTS[client][4] in finding(client, of)["advice"]
+
+
+runner.main(__name__)
