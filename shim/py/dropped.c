@@ -198,14 +198,31 @@ static void aside_do(void (*what)(PyObject *), PyObject *object)
 	aside_back(&aside);
 }
 
-static void on_future_finalize(PyObject *self)
+/*
+ * A constructor that fails drops its object with the exception set that it failed with, and of one
+ * that is not initialised the getters raise another (3.8-3.11, ENSURE_FUTURE_ALIVE).
+ */
+static void ends(void (*what)(PyObject *), PyObject *object)
+{
+	if (unlikely(py.PyErr_Occurred() != NULL))
+		aside_do(what, object);
+	else
+		what(object);
+}
+
+static void future_ends(PyObject *self)
 {
 	if (unlikely(getter_is_true(&future_class.log_traceback, self)))
 		aside_do(never_retrieved, self);
+}
+
+static void on_future_finalize(PyObject *self)
+{
+	ends(future_ends, self);
 	future_finalize(self);
 }
 
-static void on_task_finalize(PyObject *self)
+static void task_ends(PyObject *self)
 {
 	if (unlikely(cancel_n_pending))
 		cancel_task_ends(self);
@@ -216,6 +233,11 @@ static void on_task_finalize(PyObject *self)
 	else if (unlikely(future_is_pending(&task_class, self)) &&
 		 getter_is_true(&task_class.log_pending, self))
 		aside_do(destroyed, self);
+}
+
+static void on_task_finalize(PyObject *self)
+{
+	ends(task_ends, self);
 	task_finalize(self);
 }
 
