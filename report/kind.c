@@ -32,7 +32,7 @@ static const struct kind kinds[_KIND_N] = {
 	[KIND_TASK_DESTROYED_PENDING] = {"task-destroyed-pending", DETECTOR_TASKS, SEVERITY_ERROR,
 					 false},
 	[KIND_TASK_NEVER_FINISHED] = {"task-never-finished", DETECTOR_TASKS, SEVERITY_ERROR, false},
-	[KIND_UNREFERENCED_TASK] = {"unreferenced-task", 0, SEVERITY_NOTE, false},
+	[KIND_UNREFERENCED_TASK] = {"unreferenced-task", DETECTOR_TASKS, SEVERITY_NOTE, false},
 	[KIND_GATHER_SIBLING_LOST] = {"gather-sibling-lost", DETECTOR_GATHER, SEVERITY_ERROR,
 				      false},
 	[KIND_GATHER_EXCEPTIONS_IGNORED] = {"gather-exceptions-ignored", DETECTOR_GATHER,

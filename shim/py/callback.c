@@ -19,6 +19,7 @@
 #include "py/callee.h"
 #include "py/cancel.h"
 #include "py/origin.h"
+#include "py/unreferenced.h"
 
 /* CPython 3.8-3.15 Include/cpython/descrobject.h: PyMethodDescrObject.d_method. */
 #define METHOD_DESCRIPTOR_DEF_OFFSET 40
@@ -42,6 +43,8 @@ static _cold_ void callback_more(struct loop *loop)
 {
 	if (cancel_n_pending)
 		cancel_edge(loop);
+	if (unreferenced_n)
+		unreferenced_edge();
 	origin_edge();
 }
 

@@ -31,6 +31,7 @@
 #include "py/running.h"
 #include "py/tell.h"
 #include "py/unhandled.h"
+#include "py/unreferenced.h"
 
 /* As many tasks as one pass of the collector may find; of more, the first are without their line.
  */
@@ -228,6 +229,8 @@ static void task_ends(PyObject *self)
 		cancel_task_ends(self);
 	if (unlikely(flood_is_open))
 		flood_look();
+	if (unlikely(unreferenced_n))
+		unreferenced_ends(self);
 	if (unlikely(getter_is_true(&task_class.log_traceback, self)))
 		aside_do(never_retrieved, self);
 	else if (unlikely(future_is_pending(&task_class, self)) &&

@@ -20,6 +20,7 @@
 #include "py/flood.h"
 #include "py/frame.h"
 #include "py/method.h"
+#include "py/unreferenced.h"
 
 #define FLOOD_N_SITES 4
 /* gather() > ensure_future() > create_task(), a task factory, and the line itself. */
@@ -162,6 +163,8 @@ static int on_task_init(PyObject *self, PyObject *args, PyObject *names)
 
 	if (likely(!r && thread_loop))
 		made(thread_loop);
+	if (unlikely(watch.options.is_strict && !r))
+		unreferenced_made(self);
 	return r;
 }
 

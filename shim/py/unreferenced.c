@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unreferenced: suspended tasks that nothing holds but what they wait for; in strict mode
+ *
+ * The loop knows its tasks by weak references. One that waits is held by the future it waits for,
+ * through the callback that will wake it, once (twice from CPython 3.14 on); when that is all, the
+ * collector may take both. A task is noted when it is made, and looked at between two callbacks,
+ * some tasks at a time: while its own step has just ended, the loop's handle still holds it, and it
+ * is looked at again. A note is a borrowed address and goes with the task's finaliser.
+ *
+ * A task that asyncio makes for a connection (streams.py until 3.11) is nobody's to hold.
+ *
+ * All of it needs the GIL, which guards it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "emit.h"
+#include "fork.h"
+#include "intern.h"
+#include "py/callback.h"
+#include "py/frame.h"
+#include "py/future.h"
+#include "py/tell.h"
+#include "py/unreferenced.h"
+
+/* Tasks made while so many live are not noted. */
+#define UNREFERENCED_N 256
+/* Of them looked at between two callbacks. */
+#define UNREFERENCED_LOOKS 4
+/* ensure_future() > create_task() > a task factory, and who called. */
+#define UNREFERENCED_MAX_ORIGIN 6
+
+struct note {
+	PyObject *task; /* borrowed; NULL: free */
+	uint32_t n_origin;
+	struct record_frame origin[UNREFERENCED_MAX_ORIGIN];
+};
+
+_hidden_ uint32_t unreferenced_n;
+
+static struct note notes[UNREFERENCED_N];
+static uint32_t next_look;
+
+static bool ends_with(uint32_t str, const char *end)
+{
+	size_t length, end_length = strlen(end);
+	const char *text = intern_text(str, &length);
+
+	return length >= end_length && !memcmp(text + length - end_length, end, end_length);
+}
+
+static bool origin_take(struct note *note)
+{
+	uint64_t tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
+	struct pyframe_stack found;
+	struct stack_buf stack;
+
+	if (!tstate_raddr || pyframe_walk(&watch.pyframe, &watch.self, tstate_raddr, &found))
+		return false;
+	found.n_frames = MIN(found.n_frames, UNREFERENCED_MAX_ORIGIN);
+	emit_stack_names(&watch.self, &found, &stack);
+	note->n_origin = stack.stack.n_frames;
+	memcpy(note->origin, stack.frames, note->n_origin * sizeof(note->origin[0]));
+	for (uint32_t i = 0; i < note->n_origin; i++)
+		if (ends_with(note->origin[i].file_str, "/asyncio/streams.py"))
+			return false;
+	return true;
+}
+
+/* A task was made, in strict mode. */
+_hidden_ _cold_ void unreferenced_made(PyObject *task)
+{
+	PyObject *type, *value, *traceback;
+	int saved_errno = errno;
+
+	for (uint32_t i = 0; unreferenced_n < UNREFERENCED_N && i < UNREFERENCED_N; i++) {
+		struct note *note = &notes[i];
+
+		if (note->task)
+			continue;
+		py.PyErr_Fetch(&type, &value, &traceback);
+		if (origin_take(note)) {
+			note->task = task;
+			unreferenced_n++;
+			callback_work++;
+		}
+		py.PyErr_Restore(type, value, traceback);
+		break;
+	}
+	errno = saved_errno;
+}
+
+static void note_free(struct note *note)
+{
+	note->task = NULL;
+	unreferenced_n--;
+	callback_work--;
+}
+
+/* A task is finalised while there are notes. */
+_hidden_ _cold_ void unreferenced_ends(PyObject *task)
+{
+	for (uint32_t i = 0; i < UNREFERENCED_N; i++)
+		if (notes[i].task == task) {
+			note_free(&notes[i]);
+			return;
+		}
+}
+
+static bool is_waiting(PyObject *task)
+{
+	PyObject *waiter = py_get(task, "_fut_waiter");
+	bool is = waiter && waiter != py._Py_NoneStruct;
+
+	tell_unref(waiter);
+	return is;
+}
+
+/* What a task that waits is held by, by the loop's own doing. */
+static uint32_t waiting_references(void)
+{
+	static uint32_t n;
+
+	if (!n)
+		n = watch.region.header->python_hex >= 0x030e0000 ? 2 : 1;
+	return n;
+}
+
+static void note_tell(const struct note *note)
+{
+	struct pitfall_facts facts = {.pitfall = PITFALL_UNREFERENCED_TASK};
+	PyObject *coroutine = py_get(note->task, "_coro");
+	struct stack_buf stack, origin = {.stack.n_frames = note->n_origin};
+
+	if (coroutine && fork_watch_open() && tell_awaits(coroutine, &stack)) {
+		tell_task(note->task, &facts);
+		facts.name_str = facts.coro_str;
+		memcpy(origin.frames, note->origin, note->n_origin * sizeof(note->origin[0]));
+		facts.stack = &stack;
+		facts.origin = &origin;
+		emit_pitfall(&facts);
+	}
+	tell_unref(coroutine);
+}
+
+/* Return: whether it need not be looked at again. The low half of ob_refcnt is all that counts. */
+static bool note_look(const struct note *note)
+{
+	if (!future_is_pending(&task_class, note->task))
+		return true;
+	if (*(uint32_t *)note->task != waiting_references() || !is_waiting(note->task))
+		return false;
+	note_tell(note);
+	return true;
+}
+
+/* Between two callbacks, while there are notes. Needs the GIL. */
+_hidden_ _cold_ void unreferenced_edge(void)
+{
+	PyObject *type, *value, *traceback;
+	int saved_errno = errno;
+
+	py.PyErr_Fetch(&type, &value, &traceback);
+	for (uint32_t i = 0, n = 0;
+	     i < UNREFERENCED_N && n < MIN(unreferenced_n, UNREFERENCED_LOOKS); i++) {
+		struct note *note = &notes[next_look++ % UNREFERENCED_N];
+
+		if (!note->task)
+			continue;
+		n++;
+		if (note_look(note))
+			note_free(note);
+	}
+	py.PyErr_Restore(type, value, traceback);
+	errno = saved_errno;
+}
