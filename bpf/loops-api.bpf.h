@@ -4,9 +4,13 @@
 
 #include <linux/types.h>
 
+#include "wire/hist.h"
+
 #define LOOPS_MAX_FRAMES  64
 #define LOOPS_MAX_THREADS 4096
-#define LOOPS_RING_BYTES  (1u << 20)
+/* Threads that run loops, those that have ended included. */
+#define LOOPS_MAX_LOOPS	 64
+#define LOOPS_RING_BYTES (1u << 20)
 /* A look at a loop's own poll goes this deep: select() of a selector, _run_once(), and one more. */
 #define LOOPS_MAX_POLL_DEPTH 3
 
@@ -28,6 +32,7 @@ struct loops_process {
 	__u64 call_ns;	       /* waits this long are told */
 	__u64 callback_ns, turn_ns; /* samples are told from half of these on */
 
+	__u32 our_pid; /* in the daemon's pid namespace */
 	__u32 runtime_interpreters_head;
 	__u32 interp_threads_head;
 	__u32 interp_next;
@@ -48,6 +53,7 @@ struct loops_process {
 	__u32 has_cframe;
 	__u32 owner_first_shim; /* 0: frames have no owners */
 	__u32 executable_mask;
+	__u32 reserved;
 };
 
 enum loops_kind {
@@ -126,7 +132,9 @@ struct loops_thread {
 	__u64 looked; /* when the frames were last looked at */
 	__u64 sample_due;
 	__u64 call_start; /* first of several waits of one call */
-	__u64 idle_ns, n_turns, n_callbacks;
+	__u64 n_turns, n_callbacks;
+	__u64 began; /* the turn it is in, as it is counted; 0: in none */
+	__u32 loop;  /* its figures are those of loop - 1; 0: it has none */
 	__u64 call_sp;
 	__u64 call_ns, callback_ns, turn_ns; /* of the process */
 	__u32 callback;
@@ -136,6 +144,13 @@ struct loops_thread {
 	__u8 is_new_turn;	  /* it has left its poll, and is counted */
 	__u8 is_deep;		  /* the last wait could not be interrupted: for a disk */
 	struct loops_event event; /* the last look, with its frames */
+};
+
+/* What is counted of a thread that runs a loop; stays when it has ended. */
+struct loops_figures {
+	__u64 idle_ns;
+	__u64 n_turns;
+	struct hist turn; /* those that are not told apart count as one */
 };
 
 struct loops_losses {

@@ -52,6 +52,7 @@ const volatile __u64 cfg_pidns_dev = 0;
 const volatile __u64 cfg_pidns_ino = 0;
 
 struct loops_losses losses;
+__u32 n_loops;
 
 /* first thread of a watched process -> what is known of the process */
 struct {
@@ -77,6 +78,14 @@ struct {
 	__type(value, struct loops_thread);
 } blanks SEC(".maps");
 
+/* number of a loop -> its figures */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LOOPS_MAX_LOOPS);
+	__type(key, __u32);
+	__type(value, struct loops_figures);
+} figures SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, LOOPS_RING_BYTES);
@@ -95,7 +104,8 @@ static __always_inline struct loops_process *process_of(struct task_struct *task
 }
 
 /* Only for the running thread: its numbers are asked of the kernel as the daemon knows them. */
-static __always_inline struct loops_thread *thread_of(struct task_struct *task, __u64 now)
+static __always_inline struct loops_thread *thread_of(const struct loops_process *p,
+						      struct task_struct *task, __u64 now)
 {
 	__u32 tid = task->pid, zero = 0;
 	struct loops_thread *t = bpf_map_lookup_elem(&threads, &tid);
@@ -111,10 +121,12 @@ static __always_inline struct loops_thread *thread_of(struct task_struct *task, 
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t)
 		return 0;
-	bpf_get_ns_current_pid_tgid(cfg_pidns_dev, cfg_pidns_ino, &ids, sizeof(ids));
-	t->event.tid = tid;
-	t->event.our_tid = ids.pid;
-	t->event.our_pid = ids.tgid;
+	t->event.tid = t->event.our_tid = tid;
+	/* It knows the number in the thread's own namespace only; from the first one all are seen.
+	 */
+	if (!bpf_get_ns_current_pid_tgid(cfg_pidns_dev, cfg_pidns_ino, &ids, sizeof(ids)))
+		t->event.our_tid = ids.pid;
+	t->event.our_pid = p->our_pid;
 	t->thread_raddr = thread_pointer(task);
 	t->since = now;
 	return t;
@@ -284,8 +296,76 @@ static __always_inline void walk(const struct loops_process *p, struct loops_thr
 	t->event.look.is_loop = w.is_loop;
 	t->event.look.end = w.end;
 	t->event.look.n_frames = w.n;
-	if (t->is_loop && !w.is_loop && w.end == LOOPS_END_UNREADABLE && n_steps == MAX_STEPS)
+	if (t->is_loop && !w.is_loop && w.end != LOOPS_END_COMPLETE && n_steps == MAX_STEPS)
 		__sync_fetch_and_add(&losses.frames_unread, 1);
+}
+
+/*
+ * Figures
+ */
+
+static __always_inline struct loops_figures *figures_of(struct loops_thread *t)
+{
+	__u32 index;
+
+	if (!t->loop && t->is_loop)
+		t->loop = __sync_fetch_and_add(&n_loops, 1) + 1;
+	index = t->loop - 1;
+	return t->loop ? bpf_map_lookup_elem(&figures, &index) : 0;
+}
+
+/* hist_bucket(), for want of an instruction that counts leading zeros. */
+static __always_inline __u32 bucket_of(__u64 span)
+{
+	__u64 rest;
+	__u32 shift = 0;
+
+	if (span < 1ULL << HIST_MIN_SHIFT)
+		return 0;
+	if (span >= 1ULL << (HIST_MAX_SHIFT + 1))
+		return HIST_N_BUCKETS - 1;
+	rest = span;
+	if (rest >> 32) {
+		rest >>= 32;
+		shift += 32;
+	}
+	if (rest >> 16) {
+		rest >>= 16;
+		shift += 16;
+	}
+	if (rest >> 8) {
+		rest >>= 8;
+		shift += 8;
+	}
+	if (rest >> 4) {
+		rest >>= 4;
+		shift += 4;
+	}
+	if (rest >> 2) {
+		rest >>= 2;
+		shift += 2;
+	}
+	shift += rest >> 1;
+	return 1 + (shift - HIST_MIN_SHIFT) * HIST_SUB +
+	       (__u32)((span >> ((shift - HIST_SUB_BITS) & 63)) & (HIST_SUB - 1));
+}
+
+static __always_inline void count_turn(struct loops_thread *t, __u64 end)
+{
+	struct loops_figures *f = t->began ? figures_of(t) : 0;
+	__u64 span = end - t->began;
+	__u32 bucket;
+
+	t->began = 0;
+	if (!f || (__s64)span < 0)
+		return;
+	bucket = bucket_of(span);
+	if (bucket < HIST_N_BUCKETS)
+		f->turn.n[bucket]++;
+	f->turn.sum += span;
+	if (span > f->turn.max)
+		f->turn.max = span;
+	f->n_turns = t->n_turns;
 }
 
 /*
@@ -367,13 +447,19 @@ static __always_inline void look(struct loops_thread *t, __u64 ran_from, __u64 n
 		if (turn_start > t->looked && turn_start < now)
 			end = turn_start;
 		end_turn(t, end);
+		count_turn(t, end);
 	}
+	/* The loop has been left: at what moment is not known, but not before the last look. */
+	if (!t->event.look.is_loop)
+		count_turn(t, t->looked > t->began ? t->looked : now);
 	if (turn_start && !t->turn_start) {
 		t->turn_start = t->callback_start = turn_start;
 		t->callback = callback;
 		t->n_turns += !t->is_new_turn;
 		t->is_new_turn = 0;
 		t->n_callbacks++;
+		if (!t->began)
+			t->began = turn_start;
 		/* The first one begins with its turn; of others it was not seen when. */
 		if (callback)
 			t->callback_start = now;
@@ -421,6 +507,7 @@ static __always_inline bool look_idle(const struct loops_process *p, struct loop
 	if (!t->event.look.is_loop || t->event.look.turn_start)
 		return false;
 	look(t, ran_from, now);
+	count_turn(t, now);
 	t->wait = LOOPS_IDLE;
 	return true;
 }
@@ -468,7 +555,7 @@ static __always_inline void switch_out(struct task_struct *task, bool is_preempt
 
 	if (!p)
 		return;
-	t = thread_of(task, now);
+	t = thread_of(p, task, now);
 	if (!t)
 		return;
 	ran_from = t->since;
@@ -493,9 +580,13 @@ static __always_inline void wait_end(struct loops_thread *t, __u64 queued, __u64
 	send(t, LOOPS_CALL, now, t->call_start, t->event.look.n_frames);
 }
 
-static __always_inline void idle_end(struct loops_thread *t, __u64 span)
+static __always_inline void idle_end(struct loops_thread *t, __u64 span, __u64 now)
 {
-	t->idle_ns += span;
+	struct loops_figures *f = figures_of(t);
+
+	if (f)
+		f->idle_ns += span;
+	t->began = now;
 	t->n_turns++;
 	t->is_new_turn = 1;
 }
@@ -519,7 +610,7 @@ static __always_inline void switch_in(struct task_struct *task, __u64 now)
 		if (t->wait == LOOPS_GIL)
 			t->times.gil_wait += span - queued;
 		else if (t->wait == LOOPS_IDLE)
-			idle_end(t, span);
+			idle_end(t, span, now);
 		else if (t->wait == LOOPS_WAITING)
 			wait_end(t, queued, now);
 	}
@@ -585,7 +676,7 @@ int on_sample(void *ctx)
 
 	if (!p)
 		return 0;
-	t = thread_of(task, now);
+	t = thread_of(p, task, now);
 	/* It is on its way out, or this is not the process it was measured for. */
 	if (!t || t->wait != LOOPS_RUNNING)
 		return 0;

@@ -19,6 +19,7 @@ void cli_usage(const char *format, ...) _printf_(1, 2) __attribute__((noreturn))
 const char *explain_kind(enum finding_kind kind);
 
 int cmd_attach(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_diff(int argc, char **argv);

@@ -19,7 +19,7 @@ struct verb {
 static const struct verb verbs[] = {
 	{"run", cmd_run},	  {"report", cmd_report}, {"status", cmd_status},
 	{"explain", cmd_explain}, {"diff", cmd_diff},	  {"attach", cmd_attach},
-	{"detach", NULL},	  {"top", NULL},	  {"doctor", NULL},
+	{"detach", NULL},	  {"top", NULL},	  {"doctor", cmd_doctor},
 };
 
 static void help(FILE *out)
@@ -31,6 +31,7 @@ static void help(FILE *out)
 	      "  loophound report [FILE...]            recordings, JSON reports, or loophoundd\n"
 	      "  loophound diff BASE NEW               what got worse, is new, is gone\n"
 	      "  loophound status                      what loophoundd watches\n"
+	      "  loophound doctor                      what works on this host\n"
 	      "  loophound explain [KIND | WORD]       a kind of finding; what to write instead\n"
 	      "\n"
 	      "  loophound run -- python3 app.py\n"

@@ -333,6 +333,7 @@ static int probed_open_watch(struct probe *probe, struct probed *probed,
 static void probed_describe(struct probed *probed, const struct interpreter *interpreter)
 {
 	process_layout(interpreter, &probed->process);
+	probed->process.our_pid = (uint32_t)probed->pid;
 	probed->process.clock_offset_ns = clock_offset(probed->pid);
 	probed->process.call_ns = MIN(PROBE_CALL_NS, probed->limits.blocking_call_ns);
 	probed->process.callback_ns = probed->limits.slow_callback_ns;
@@ -418,6 +419,20 @@ static void probe_look(struct probe *probe, nsec_t now_ns)
 	}
 }
 
+static void probe_count_loops(struct probe *probe)
+{
+	int fd = bpf_map__fd(probe->skeleton->maps.figures);
+	struct loops_figures figures;
+
+	for (uint32_t i = 0; i < MIN(probe->skeleton->bss->n_loops, LOOPS_MAX_LOOPS); i++) {
+		if (bpf_map_lookup_elem(fd, &i, &figures))
+			continue;
+		for (struct probed *probed = probe->probed; probed; probed = probed->next)
+			if (is_watched(probe->daemon, probed))
+				probed_take_figures(probed, i + 1, &figures);
+	}
+}
+
 /* What could not be told is charged to all that are watched: the ring is shared. */
 static void probe_count_losses(struct probe *probe)
 {
@@ -444,6 +459,7 @@ void probe_tick(struct probe *probe)
 	struct probed *next;
 
 	ring_buffer__consume(probe->ring);
+	probe_count_loops(probe);
 	for (struct probed *probed = probe->probed; probed; probed = next) {
 		next = probed->next;
 		if (!is_watched(probe->daemon, probed)) {

@@ -427,9 +427,8 @@ void probed_take_thread(struct probed *probed, const struct loops_thread *seen, 
 	if (!thread)
 		return;
 	slot = slot_of(probed, thread);
-	atomic_store(&slot->idle, seen->idle_ns);
+	thread->loop = seen->loop;
 	atomic_store(&slot->idle_since, seen->since);
-	atomic_store(&slot->callback_seq, 0);
 	atomic_store(&slot->turn_seq, seen->n_turns);
 	atomic_store(&slot->turn_start, seen->turn_start);
 	/* Its names are found while it waits: soon after its end the process may be gone. */
@@ -442,6 +441,21 @@ void probed_take_thread(struct probed *probed, const struct loops_thread *seen, 
 	    now_ns - MIN(seen->call_start, now_ns) >= probed->limits.blocking_call_ns &&
 	    thread->sampled_call != seen->call_start)
 		sample_wait(probed, thread, seen, now_ns);
+}
+
+/* The figures of a loop, by its number: also of one whose thread has ended. */
+void probed_take_figures(struct probed *probed, uint32_t loop, const struct loops_figures *figures)
+{
+	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
+		struct slot *slot = region_slot(&probed->scribe.region, i);
+
+		if (!probed->threads[i].tid || probed->threads[i].loop != loop)
+			continue;
+		slot->turn = figures->turn;
+		atomic_store(&slot->idle, figures->idle_ns);
+		atomic_store(&slot->turn_seq, MAX(atomic_load(&slot->turn_seq), figures->n_turns));
+		return;
+	}
 }
 
 /* Nothing more will come, or not soon: what is kept is written down. */

@@ -20,7 +20,8 @@ struct probed_call {
 
 /* A thread of it that runs a loop: slot INDEX of its region. */
 struct probed_thread {
-	uint32_t tid; /* in the first pid namespace; 0: none */
+	uint32_t tid;  /* in the first pid namespace; 0: none */
+	uint32_t loop; /* the probe's number of it; 0: not known yet */
 	uint64_t turn_seq, callback_seq;
 	uint64_t turn_reported, callback_reported; /* ns of calls told of */
 	uint32_t n_slow;
@@ -49,4 +50,5 @@ struct probed {
 void probed_search_threads(struct probed *probed);
 void probed_take_event(struct probed *probed, const struct loops_event *event);
 void probed_take_thread(struct probed *probed, const struct loops_thread *thread, uint64_t now_ns);
+void probed_take_figures(struct probed *probed, uint32_t loop, const struct loops_figures *figures);
 void probed_flush(struct probed *probed);

@@ -67,7 +67,7 @@ static void fill_header(struct region_header *header, const struct interpreter *
 		.runtime_raddr = interpreter->pyframe.runtime_raddr,
 		.code_type_raddr = interpreter->pyframe.code_type_raddr,
 	};
-	header->detectors = DETECTOR_TURNS | DETECTOR_CALLS | DETECTOR_SAMPLES;
+	header->detectors = DETECTOR_TURNS | DETECTOR_CALLBACKS | DETECTOR_CALLS | DETECTOR_SAMPLES;
 	header->magic = REGION_MAGIC;
 }
 
