@@ -136,6 +136,8 @@ struct loops_thread {
 	__u64 began; /* the turn it is in, as it is counted; 0: in none */
 	__u32 loop;  /* its figures are those of loop - 1; 0: it has none */
 	__u64 call_sp;
+	/* by which the loop's own poll is known again: descriptor, stack pointer, Python frame */
+	__u64 poll_fd, poll_sp, poll_frame_raddr;
 	__u64 call_ns, callback_ns, turn_ns; /* of the process */
 	__u32 callback;
 	__u8 wait; /* enum loops_wait */

@@ -4,7 +4,7 @@
  *
  * Nothing is put into the process, and no system call of anybody is made slower: the scheduler's
  * own events say when a thread stops and goes on, its saved registers say in which system call it
- * waits, and a clock that runs with the thread (a software perf event) samples what does not wait.
+ * waits, and a clock of each CPU (a software perf event) samples what does not wait.
  * No kprobe, no fentry, no kernel memory by address: a kernel in lockdown has none of these for us.
  *
  * A thread is looked at when it stops and when it is sampled. It is the running one then, so its
@@ -279,6 +279,18 @@ static long walk_step(__u32 index, void *ctx)
 	return 0;
 }
 
+/* The innermost frame of a thread; 0 for none, and when it cannot be read. */
+static __always_inline __u64 first_frame(const struct loops_process *p, __u64 tstate_raddr)
+{
+	__u64 frame_raddr = 0;
+
+	if (!tstate_raddr || read_word(&frame_raddr, tstate_raddr + p->thread_frame))
+		return 0;
+	if (p->has_cframe && frame_raddr && read_word(&frame_raddr, frame_raddr + p->cframe_frame))
+		return 0;
+	return frame_raddr;
+}
+
 /* The frames of the running thread, at most so many steps of them. */
 static __always_inline void walk(const struct loops_process *p, struct loops_thread *t,
 				 __u32 n_steps)
@@ -286,9 +298,8 @@ static __always_inline void walk(const struct loops_process *p, struct loops_thr
 	struct walk w = {.p = p, .t = t, .end = LOOPS_END_THREAD};
 	__u64 tstate_raddr = find_tstate(p, t);
 
-	if (tstate_raddr && !read_word(&w.frame_raddr, tstate_raddr + p->thread_frame) &&
-	    (!p->has_cframe || !w.frame_raddr ||
-	     !read_word(&w.frame_raddr, w.frame_raddr + p->cframe_frame)))
+	w.frame_raddr = first_frame(p, tstate_raddr);
+	if (tstate_raddr)
 		bpf_loop(n_steps, walk_step, &w, 0);
 	t->event.look.turn_start = w.turn_start;
 	t->event.look.callback = w.callback;
@@ -499,13 +510,32 @@ static __always_inline bool is_same_call(const struct loops_thread *t, const str
 	       t->call_sp == regs->sp;
 }
 
+/*
+ * Whether it is the poll that was the loop's own before. Between a loop and a poll in one of its
+ * callbacks lie C frames of the interpreter, so the stack pointer differs; elsewhere in the program
+ * the Python frame does.
+ */
+static __always_inline bool is_known_poll(const struct loops_process *p, struct loops_thread *t,
+					  const struct call_regs *regs)
+{
+	return t->poll_frame_raddr && t->poll_sp == regs->sp && t->poll_fd == regs->args[0] &&
+	       t->poll_frame_raddr == first_frame(p, t->tstate_raddr);
+}
+
 /* In its own poll, a loop is no deeper than this; then there is no more to look for. */
 static __always_inline bool look_idle(const struct loops_process *p, struct loops_thread *t,
-				      __u64 ran_from, __u64 now)
+				      const struct call_regs *regs, __u64 ran_from, __u64 now)
 {
-	walk(p, t, LOOPS_MAX_POLL_DEPTH);
-	if (!t->event.look.is_loop || t->event.look.turn_start)
-		return false;
+	if (is_known_poll(p, t, regs)) {
+		t->event.look = (struct loops_look){.is_loop = 1};
+	} else {
+		walk(p, t, LOOPS_MAX_POLL_DEPTH);
+		if (!t->event.look.is_loop || t->event.look.turn_start)
+			return false;
+		t->poll_sp = regs->sp;
+		t->poll_fd = regs->args[0];
+		t->poll_frame_raddr = first_frame(p, t->tstate_raddr);
+	}
 	look(t, ran_from, now);
 	count_turn(t, now);
 	t->wait = LOOPS_IDLE;
@@ -525,7 +555,7 @@ static __always_inline void wait_begin(const struct loops_process *p, struct loo
 		t->wait = LOOPS_GIL;
 		return;
 	}
-	if (p->run_once_raddr && is_poll(regs.syscall) && look_idle(p, t, ran_from, now))
+	if (p->run_once_raddr && is_poll(regs.syscall) && look_idle(p, t, &regs, ran_from, now))
 		return;
 	if (!is_same_call(t, &regs, is_deep, now)) {
 		walk(p, t, MAX_STEPS);
@@ -548,14 +578,19 @@ static __always_inline void wait_begin(const struct loops_process *p, struct loo
 
 static __always_inline void switch_out(struct task_struct *task, bool is_preempted, __u64 now)
 {
-	struct loops_process *p = process_of(task);
-	__u32 state = task->__state;
-	struct loops_thread *t;
+	__u32 tid = task->pid, state = task->__state;
+	struct loops_thread *t = bpf_map_lookup_elem(&threads, &tid);
+	struct loops_process *p;
 	__u64 ran_from;
 
-	if (!p)
-		return;
-	t = thread_of(p, task, now);
+	if (t && (is_preempted || !state)) {
+		p = 0;
+	} else {
+		p = process_of(task);
+		if (!p)
+			return;
+		t = t ? t : thread_of(p, task, now);
+	}
 	if (!t)
 		return;
 	ran_from = t->since;
@@ -565,7 +600,7 @@ static __always_inline void switch_out(struct task_struct *task, bool is_preempt
 		t->wait = LOOPS_RUNNABLE;
 	else if (state & TASK_STOPPED_OR_TRACED)
 		t->wait = LOOPS_STOPPED;
-	else
+	else if (p)
 		wait_begin(p, t, task, state, ran_from, now);
 	t->since = now;
 }
@@ -665,7 +700,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_tid)
 	return 0;
 }
 
-/* A clock that runs with the thread has come round once more. */
+/* The clock of this CPU has come round once more. */
 SEC("perf_event")
 int on_sample(void *ctx)
 {

@@ -13,11 +13,9 @@
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/perf_event.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,21 +31,13 @@
 #include "proc.h"
 #include "process-locals.h"
 
-/* Of CPU time of each thread; a look takes some microseconds. */
+/* Ends of turns that do not sleep are known to this. */
 #define PROBE_SAMPLE_NS (1 * NSEC_PER_MSEC)
 /* Threads with loops are looked at this often. */
 #define PROBE_LOOK_NS (10 * NSEC_PER_MSEC)
 /* Waits are told of from here on: shorter ones add up to nothing that matters. */
 #define PROBE_CALL_NS (1 * NSEC_PER_MSEC)
-/* Threads of one process that are sampled. */
-#define PROBE_MAX_THREADS 4096
-#define BTF_PATH	  "/sys/kernel/btf/vmlinux"
-
-struct probe_clock {
-	struct probe_clock *next;
-	struct bpf_link *link;
-	int32_t pid, tid;
-};
+#define BTF_PATH      "/sys/kernel/btf/vmlinux"
 
 struct probe {
 	struct source source;
@@ -55,27 +45,11 @@ struct probe {
 	struct loops_bpf *skeleton;
 	struct ring_buffer *ring;
 	struct probed *probed;
-	struct probe_clock *clocks;
+	struct bpf_link **clocks; /* of each CPU that is there */
+	int n_clocks;
 	nsec_t looked_ns;
 	struct loops_losses counted;
 };
-
-static void clocks_free(struct probe *probe, int32_t pid)
-{
-	struct probe_clock **at = &probe->clocks;
-
-	while (*at) {
-		struct probe_clock *clock = *at;
-
-		if (pid && clock->pid != pid) {
-			at = &clock->next;
-			continue;
-		}
-		*at = clock->next;
-		bpf_link__destroy(clock->link);
-		free(clock);
-	}
-}
 
 static void probed_free(struct probe *probe, struct probed *probed)
 {
@@ -84,7 +58,6 @@ static void probed_free(struct probe *probe, struct probed *probed)
 			*at = probed->next;
 			break;
 		}
-	clocks_free(probe, probed->pid);
 	if (probed->pidfd >= 0) {
 		bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.processes), &probed->pidfd);
 		close(probed->pidfd);
@@ -143,7 +116,9 @@ struct probe *probe_free(struct probe *probe)
 		return NULL;
 	while (probe->probed)
 		probed_free(probe, probe->probed);
-	clocks_free(probe, 0);
+	for (int i = 0; i < probe->n_clocks; i++)
+		bpf_link__destroy(probe->clocks[i]);
+	free(probe->clocks);
 	if (probe->ring) {
 		daemon_remove_source(probe->daemon, &probe->source);
 		ring_buffer__free(probe->ring);
@@ -192,6 +167,47 @@ static int probe_load(struct probe *probe)
 	return r ? load_complaint(r) : 0;
 }
 
+/* Return: 0, also for a CPU that is not there, or a negative errno. */
+static int clock_open(struct probe *probe, int cpu)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.size = sizeof(attr),
+		.sample_period = PROBE_SAMPLE_NS,
+	};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	struct bpf_link *link;
+
+	if (fd < 0)
+		return errno == ENODEV ? 0 : -errno;
+	link = bpf_program__attach_perf_event(probe->skeleton->progs.on_sample, fd);
+	if (!link) {
+		close(fd);
+		return -errno;
+	}
+	probe->clocks[probe->n_clocks++] = link;
+	return 0;
+}
+
+/*
+ * A clock on each CPU. One that runs with a thread would have to be set and stopped at each of its
+ * context switches, which costs more than all else that is done there.
+ */
+static int clocks_open(struct probe *probe)
+{
+	int n_cpus = libbpf_num_possible_cpus(), r = 0;
+
+	if (n_cpus < 0)
+		return n_cpus;
+	probe->clocks = calloc((size_t)n_cpus, sizeof(*probe->clocks));
+	if (!probe->clocks)
+		return -ENOMEM;
+	for (int cpu = 0; cpu < n_cpus && !r; cpu++)
+		r = clock_open(probe, cpu);
+	return r;
+}
+
 /* Return: 0, an enum probe_result, or a negative errno. */
 int probe_new(struct daemon *daemon, struct probe **ret_probe)
 {
@@ -205,6 +221,9 @@ int probe_new(struct daemon *daemon, struct probe **ret_probe)
 	r = probe_load(probe);
 	if (r)
 		return r;
+	r = clocks_open(probe);
+	if (r)
+		return load_complaint(r);
 	probe->ring =
 		ring_buffer__new(bpf_map__fd(probe->skeleton->maps.events), on_event, probe, NULL);
 	if (!probe->ring)
@@ -216,69 +235,6 @@ int probe_new(struct daemon *daemon, struct probe **ret_probe)
 		return r;
 	*ret_probe = TAKE(probe);
 	return 0;
-}
-
-/* A clock that runs with a thread, and with those it starts. Return: 0 or a negative errno. */
-static int clock_open(struct probe *probe, int32_t pid, int32_t tid)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_TASK_CLOCK,
-		.size = sizeof(attr),
-		.sample_period = PROBE_SAMPLE_NS,
-		.inherit = 1,
-		.inherit_thread = 1,
-	};
-	struct probe_clock *clock;
-	int fd;
-
-	for (clock = probe->clocks; clock; clock = clock->next)
-		if (clock->tid == tid)
-			return 0;
-	clock = calloc(1, sizeof(*clock));
-	fd = clock ? (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC)
-		   : -1;
-	if (fd < 0) {
-		free(clock);
-		return -errno;
-	}
-	clock->pid = pid;
-	clock->tid = tid;
-	clock->link = bpf_program__attach_perf_event(probe->skeleton->progs.on_sample, fd);
-	if (!clock->link) {
-		int r = -errno;
-
-		close(fd);
-		free(clock);
-		return r;
-	}
-	clock->next = probe->clocks;
-	probe->clocks = clock;
-	return 0;
-}
-
-/* Each thread that there is; one that is made meanwhile has its maker's clock already, or is found
- * when the list is read again. */
-static int clocks_open(struct probe *probe, int32_t pid)
-{
-	struct dirent *entry;
-	char path[64];
-	int r = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	for (unsigned int pass = 0; pass < 2 && !r; pass++) {
-		DIR *dir = opendir(path);
-
-		while (dir && !r && (entry = readdir(dir))) {
-			r = *entry->d_name == '.' ? 0 : clock_open(probe, pid, atoi(entry->d_name));
-			if (r == -ESRCH)
-				r = 0;
-		}
-		if (!dir)
-			return -ESRCH;
-		closedir(dir);
-	}
-	return r;
 }
 
 /* How far a clock of another time namespace is from ours: "monotonic SECONDS NANOSECONDS". */
@@ -352,7 +308,7 @@ static int probed_start(struct probe *probe, struct probed *probed,
 	probed_search_threads(probed);
 	r = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.processes), &probed->pidfd,
 				&probed->process, BPF_ANY);
-	return r ? r : clocks_open(probe, probed->pid);
+	return r;
 }
 
 static int attach_complaint(int r)
