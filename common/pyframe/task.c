@@ -14,7 +14,7 @@
  * loop to task that other threads may rebuild at any moment (dict.c): what is found there must be a
  * task, and one of that loop.
  *
- * A set is read as its table, entry by entry; what is no task in there is a hole or a dummy.
+ * A set is read as its table, in pieces; what is no task in there is a hole or was taken out.
  */
 #include <errno.h>
 #include <string.h>
@@ -29,8 +29,8 @@
 /* A thread state with what belongs to it is about a kilobyte. */
 #define TASK_MAX_THREAD_BYTES 8192
 /* Tables are read by entries; of a larger set the first of them are looked at. */
-#define TASK_MAX_SET_ENTRIES 1024
-#define TASK_SET_ENTRY_BYTES 16
+#define TASK_MAX_SET_ENTRIES UINT64_C(1024)
+#define TASK_SET_PIECE	     32
 #define TASK_PIECE_BYTES     512
 
 #define TASK_TYPE_NAME	     "_asyncio.Task"
@@ -331,25 +331,39 @@ int task_of_loop(const struct pyframe *p, const struct task_layout *t, const str
 	return 0;
 }
 
+/* setentry of Include/cpython/setobject.h; what was taken out has a key still, and this hash. */
+struct task_set_entry {
+	uint64_t key_raddr;
+	uint64_t hash;
+};
+
+#define TASK_SET_GONE UINT64_MAX
+
 static int task_read_set(const struct pyframe *p, const struct task_layout *t,
 			 const struct mem *mem, uint64_t set_raddr, uint64_t *task_raddrs,
 			 uint32_t max)
 {
-	uint64_t entry_raddr, mask, key_raddr;
+	struct task_set_entry entries[TASK_SET_PIECE];
+	uint64_t table_raddr, mask, n_entries, n_piece;
 	uint32_t n = 0;
 	int r;
 
 	r = mem_read(mem, set_raddr + p->layout.set_mask, &mask, 8);
 	if (r == 0)
-		r = mem_read(mem, set_raddr + p->layout.set_table, &entry_raddr, 8);
+		r = mem_read(mem, set_raddr + p->layout.set_table, &table_raddr, 8);
 	if (r < 0)
 		return r;
-	for (uint64_t i = 0; i <= mask && i < TASK_MAX_SET_ENTRIES && n < max; i++) {
-		r = mem_read(mem, entry_raddr + i * TASK_SET_ENTRY_BYTES, &key_raddr, 8);
+	n_entries = MIN(mask, TASK_MAX_SET_ENTRIES - 1) + 1;
+	for (uint64_t at = 0; at < n_entries && n < max; at += n_piece) {
+		n_piece = MIN(n_entries - at, (uint64_t)TASK_SET_PIECE);
+		r = mem_read(mem, table_raddr + at * sizeof(entries[0]), entries,
+			     n_piece * sizeof(entries[0]));
 		if (r < 0)
 			return r;
-		if (key_raddr && task_check(p, t, mem, key_raddr) == 0)
-			task_raddrs[n++] = key_raddr;
+		for (uint64_t i = 0; i < n_piece && n < max; i++)
+			if (entries[i].key_raddr && entries[i].hash != TASK_SET_GONE &&
+			    task_check(p, t, mem, entries[i].key_raddr) == 0)
+				task_raddrs[n++] = entries[i].key_raddr;
 	}
 	return (int)n;
 }
