@@ -162,6 +162,19 @@ static int try_module(int32_t pid, const struct maps *maps, const struct map *ma
 	return 0;
 }
 
+/* Whether it has loaded uvloop's module. */
+bool interpreter_has_uvloop(int32_t pid)
+{
+	_cleanup_(maps_deinit) struct maps maps = {0};
+	bool has_it = false;
+
+	if (maps_load(pid, &maps))
+		return false;
+	for (uint32_t i = 0; i < maps.n_maps && !has_it; i++)
+		has_it = strstr(maps.maps[i].path, "/uvloop/loop.") != NULL;
+	return has_it;
+}
+
 /* Return: 0, an enum interpreter_result, or a negative errno when it may not be looked at. */
 int interpreter_find(int32_t pid, struct interpreter *ret_interpreter)
 {
@@ -180,7 +193,6 @@ int interpreter_find(int32_t pid, struct interpreter *ret_interpreter)
 		if (map->offset || *map->path != '/')
 			continue;
 		n_modules++;
-		interpreter.has_uvloop |= strstr(map->path, "/uvloop/loop.") != NULL;
 		r = result ? try_module(pid, &maps, map, &interpreter) : INTERPRETER_E_NONE;
 		if (r != INTERPRETER_E_NONE)
 			result = r;

@@ -13,7 +13,6 @@ struct interpreter {
 	struct pyframe pyframe;
 	uint64_t runtime_end_raddr;
 	uint32_t version_hex; /* PY_VERSION_HEX; before 3.11 of major and minor only */
-	bool has_uvloop;      /* it has loaded uvloop's module */
 };
 
 enum interpreter_result {
@@ -22,4 +21,5 @@ enum interpreter_result {
 	INTERPRETER_E_LAYOUT, /* one whose frames we cannot read */
 };
 
+bool interpreter_has_uvloop(int32_t pid);
 int interpreter_find(int32_t pid, struct interpreter *ret_interpreter);

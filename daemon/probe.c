@@ -35,6 +35,8 @@
 #define PROBE_SAMPLE_NS (1 * NSEC_PER_MSEC)
 /* Threads with loops are looked at this often. */
 #define PROBE_LOOK_NS (10 * NSEC_PER_MSEC)
+/* What a process has loaded is looked at this often: a tenth of a millisecond. */
+#define PROBE_SEARCH_NS (200 * NSEC_PER_MSEC)
 /* Waits are told of from here on: shorter ones add up to nothing that matters. */
 #define PROBE_CALL_NS (1 * NSEC_PER_MSEC)
 #define BTF_PATH      "/sys/kernel/btf/vmlinux"
@@ -47,7 +49,7 @@ struct probe {
 	struct probed *probed;
 	struct bpf_link **clocks; /* of each CPU that is there */
 	int n_clocks;
-	nsec_t looked_ns;
+	nsec_t looked_ns, searched_ns;
 	struct loops_losses counted;
 };
 
@@ -405,6 +407,20 @@ static void probe_count_losses(struct probe *probe)
 		scribe_lost(&probe->probed->scribe, LOSS_STACK_UNREADABLE);
 }
 
+/* Loops that are not asyncio's own cannot be told from here: that they are there is said. */
+static void probe_search_uvloop(struct probe *probe, nsec_t now_ns)
+{
+	if (now_ns - probe->searched_ns < PROBE_SEARCH_NS)
+		return;
+	probe->searched_ns = now_ns;
+	for (struct probed *probed = probe->probed; probed; probed = probed->next) {
+		if (probed->has_uvloop || !interpreter_has_uvloop(probed->pid))
+			continue;
+		probed->has_uvloop = true;
+		scribe_lost(&probed->scribe, LOSS_LOOP_UNKNOWN);
+	}
+}
+
 /*
  * To be called every few tens of ms: what is gone is let go of, what has not ended is looked at.
  * Watches that have ended by themselves are the daemon's to end.
@@ -426,6 +442,7 @@ void probe_tick(struct probe *probe)
 			probed_free(probe, probed);
 		}
 	}
+	probe_search_uvloop(probe, now_ns);
 	if (now_ns - probe->looked_ns < PROBE_LOOK_NS)
 		return;
 	probe->looked_ns = now_ns;

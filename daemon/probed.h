@@ -43,6 +43,7 @@ struct probed {
 	struct loops_process process; /* as the probe knows it */
 	bool is_changed;	      /* the probe does not know all of it yet */
 	bool has_execed;
+	bool has_uvloop;
 	struct scribe scribe;
 	struct probed_thread threads[REGION_N_SLOTS];
 };

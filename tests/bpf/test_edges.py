@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import time
+import tomllib
 
 import attached
 from lib import paths, pythons, runner, watch
@@ -134,12 +135,12 @@ def killed_loophound_leaves_nothing():
 
 
 def program_ids(pid):
-    found = set()
+    found = {}
     for fd in os.listdir(f"/proc/{pid}/fdinfo"):
         with open(f"/proc/{pid}/fdinfo/{fd}") as file:
             words = dict(line.split(":", 1) for line in file if ":" in line)
         if "prog_id" in words and "verified_insns" in words:
-            found.add(int(words["prog_id"]))
+            found[int(words["prog_id"])] = int(words["verified_insns"])
     return found
 
 
@@ -236,6 +237,43 @@ def process_of_another_pid_namespace_is_watched():
     told = Report.load(report)
     told.assert_counts(path)
     assert [one["pid"] for one in told.processes] == [pid], told.brief()
+
+
+@test
+def loop_of_uvloop_is_said_not_to_be_seen():
+    attached.need()
+    runner.need_package("python3-uvloop", pythons.debian().has("uvloop"))
+    _, told = attached.attached(pythons.debian(), paths.program("one_slow.py"), "uvloop")
+    assert told.report.lost() == {"loop-unknown": 1}, told.report.brief()
+    assert not told.report.findings, told.report.brief()
+
+
+def verified_instructions(pid):
+    """{name: instructions the verifier went through}, of the programs a process holds."""
+    found = {}
+    for program in program_ids(pid):
+        shown = subprocess.run(["/usr/sbin/bpftool", "-j", "prog", "show", "id", str(program)],
+                               stdout=subprocess.PIPE, check=True)
+        found[json.loads(shown.stdout)["name"]] = program_ids(pid)[program]
+    return found
+
+
+@test
+def programs_are_as_easy_to_verify_as_before():
+    attached.need()
+    with open(os.path.join(os.path.dirname(attached.GATE), "verified.toml"), "rb") as file:
+        stored = tomllib.load(file)["instructions"]
+    process, pid = attached.start_gated(pythons.debian(), attached.program("sleeps.py"))
+    loophound = attached.start_attach(pid)
+    found = verified_instructions(loophound.pid)
+    loophound.send_signal(signal.SIGINT)
+    attached.finish(loophound, [])
+    attached.go(process)
+    attached.finish(process, [])
+    runner.note(f"verified instructions: {found}")
+    assert found.keys() == stored.keys(), found
+    for name, count in found.items():
+        assert count <= stored[name] * 1.25, (name, count, stored[name])
 
 
 @test
