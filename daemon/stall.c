@@ -129,7 +129,8 @@ const struct record_task *stall_task(const struct stall_table *table, uint32_t s
 											: NULL;
 }
 
-/* A call has been reported with its own stack: samples of it must not count for its callback. */
+/* A call has been reported with its own stack: samples of it, or of a sleep that it is made of,
+ * must not count for its callback. */
 void stall_forget_call(struct stall_table *table, const struct record_call *call)
 {
 	for (uint32_t i = table->n_samples; i-- > 0;) {
@@ -138,7 +139,8 @@ void stall_forget_call(struct stall_table *table, const struct record_call *call
 		if (sample->what == RECORD_WHAT_CALL && sample->slot == call->slot &&
 		    sample->turn_seq == call->turn_seq &&
 		    sample->callback_seq == call->callback_seq &&
-		    (sample->start == call->start || (call->head.flags & RECORD_FLAG_SUMMED)))
+		    (sample->start - call->start <= call->span ||
+		     (call->head.flags & RECORD_FLAG_SUMMED)))
 			stall_remove(table, i);
 	}
 }

@@ -7,6 +7,7 @@
  */
 #include "call.h"
 #include "hide-fd.h"
+#include "retry.h"
 
 int on_fcntl(int fd, int command, uintptr_t argument) __asm__("fcntl");
 int on_fcntl64(int fd, int command, uintptr_t argument) __asm__("fcntl64");
@@ -22,6 +23,8 @@ static void set_nonblocking(int fd, bool is_nonblocking)
 
 static void fcntl_seen(int fd, int command, uintptr_t argument, int result)
 {
+	if (result < 0 && (command == F_SETLK || command == F_OFD_SETLK))
+		retry_refused(fd);
 	if (result < 0)
 		return;
 	if (command == F_SETFL)

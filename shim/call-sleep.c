@@ -43,12 +43,14 @@ _export_ unsigned int sleep(unsigned int seconds)
 
 _export_ int usleep(useconds_t span_us)
 {
-	return CALL(usleep, span_us ? CALL_WAITS : CALL_QUICK, (span_us));
+	return CALL_ABOUT(usleep, span_us ? CALL_WAITS : CALL_QUICK, -1, (span_us),
+			  .subject = SUBJECT_SLEEP, .more = span_us);
 }
 
 _export_ int nanosleep(const struct timespec *span, struct timespec *rest)
 {
-	return CALL(nanosleep, sleep_nature(CLOCK_MONOTONIC, 0, span), (span, rest));
+	return CALL_ABOUT(nanosleep, sleep_nature(CLOCK_MONOTONIC, 0, span), -1, (span, rest),
+			  .subject = SUBJECT_SLEEP, .what = span);
 }
 
 _export_ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *span,

@@ -13,6 +13,7 @@
 #include "emit.h"
 #include "exempt.h"
 #include "py/gil.h"
+#include "retry.h"
 #include "room.h"
 #include "strict.h"
 #include "target.h"
@@ -100,6 +101,8 @@ static void call_look(struct loop *loop, const struct call_about *about, uint64_
 		return;
 	}
 	loop->is_noted = true;
+	if (retry_step(loop, about, span, error))
+		return;
 	if (span < watch.limits.blocking_call)
 		short_call_add(loop, about, span);
 	else if (emit_call(loop, about, span, error))

@@ -25,6 +25,7 @@ enum call_subject {
 	SUBJECT_HOST,	 /* what: the name; more: the service, NULL for none */
 	SUBJECT_CHILD,	 /* more: its pid; what: its program as the caller knows it, or NULL */
 	SUBJECT_LOCK,	 /* what: its address */
+	SUBJECT_SLEEP,	 /* for what: a timespec, or NULL; more: microseconds then */
 };
 
 /*

@@ -162,13 +162,13 @@ _hidden_ void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack)
 	own_stack(tstate_raddr, own_mem(tstate_raddr), &found, ret_stack);
 }
 
-static uint64_t slot_turn_seq(const struct loop *loop)
+_hidden_ uint64_t emit_turn_seq(const struct loop *loop)
 {
 	return atomic_load_explicit(&loop->slot->turn_seq, memory_order_relaxed);
 }
 
 /* callback_seq counts those that have ended: the one that runs bears the next number. */
-static uint64_t slot_running_seq(const struct loop *loop)
+_hidden_ uint64_t emit_running_seq(const struct loop *loop)
 {
 	return atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed) + 1;
 }
@@ -213,7 +213,20 @@ static _cold_ bool own_stack_and_task(const struct loop *loop, struct stack_buf 
 	if (exempt_is_import(ret_stack))
 		return false;
 	task_note_take(loop, mem, &found, &note);
-	task_note_emit(loop, slot_turn_seq(loop), slot_running_seq(loop), &note, ret_stack);
+	task_note_emit(loop, emit_turn_seq(loop), emit_running_seq(loop), &note, ret_stack);
+	return true;
+}
+
+/*
+ * The stack of a call that began at start, with what else is told of a call before its record.
+ * Return: false when it was part of an import.
+ */
+_hidden_ bool emit_call_stack(const struct loop *loop, uint64_t start, struct stack_buf *ret_stack)
+{
+	if (!own_stack_and_task(loop, ret_stack))
+		return false;
+	if (watch.is_native)
+		emit_native(loop, start, ret_stack);
 	return true;
 }
 
@@ -228,10 +241,8 @@ _hidden_ bool emit_call(const struct loop *loop, const struct call_about *about,
 	uint32_t target_str, size_bytes;
 	struct record_call *record;
 
-	if (!own_stack_and_task(loop, &stack))
+	if (!emit_call_stack(loop, loop->call_start, &stack))
 		return false;
-	if (watch.is_native)
-		emit_native(loop, loop->call_start, &stack);
 	target_str = target_of(about);
 	size_bytes = (uint32_t)sizeof(*record) + frames_bytes(&stack.stack);
 	record = emit_record(size_bytes, RECORD_CALL, gil_record_flags());
@@ -239,8 +250,8 @@ _hidden_ bool emit_call(const struct loop *loop, const struct call_about *about,
 		return true;
 	record->slot = loop->slot_index;
 	record->call_str = watch.call_str[about->hook];
-	record->turn_seq = slot_turn_seq(loop);
-	record->callback_seq = slot_running_seq(loop);
+	record->turn_seq = emit_turn_seq(loop);
+	record->callback_seq = emit_running_seq(loop);
 	record->start = loop->call_start;
 	record->span = span;
 	record->n_calls = 1;
@@ -264,7 +275,7 @@ static void emit_counted(const struct loop *loop, const struct counted_calls *ca
 		return;
 	record->slot = loop->slot_index;
 	record->call_str = watch.call_str[calls->hook];
-	record->turn_seq = slot_turn_seq(loop);
+	record->turn_seq = emit_turn_seq(loop);
 	record->callback_seq = 0;
 	record->start = calls->start;
 	record->span = span;
@@ -286,34 +297,63 @@ _hidden_ void emit_counted_calls(const struct loop *loop, const struct counted_c
 		emit_counted(loop, calls, calls->n - 1, calls->sum - calls->max, stack);
 }
 
-/* The short calls of the callback that just ended add up to a stall: shown at the largest. */
-_hidden_ void emit_short_calls(struct loop *loop)
+/* Where and when calls that are told of as one were made. */
+struct moment {
+	uint64_t turn_seq, callback_seq, start;
+};
+
+static void emit_together(struct loop *loop, const struct short_calls *calls,
+			  const struct moment *moment, uint16_t flags)
 {
-	const struct short_calls *calls = &loop->short_calls;
 	uint32_t size_bytes = (uint32_t)sizeof(struct record_call) + frames_bytes(&calls->stack);
 	struct record_call *record;
 
 	if (calls->is_import)
 		return;
-	record = emit_record(size_bytes, RECORD_CALL, RECORD_FLAG_SUMMED | calls->gil_flags);
+	record = emit_record(size_bytes, RECORD_CALL, flags | calls->gil_flags);
 	loop->callback_reported += calls->sum;
 	loop->turn_reported += calls->sum;
 	if (!record)
 		return;
 	record->slot = loop->slot_index;
 	record->call_str = watch.call_str[calls->hook];
-	record->turn_seq = slot_turn_seq(loop);
-	record->callback_seq =
-		atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed);
-	record->start = loop->edge - calls->sum;
+	record->turn_seq = moment->turn_seq;
+	record->callback_seq = moment->callback_seq;
+	record->start = moment->start;
 	record->span = calls->sum;
-	record->n_calls = calls->n;
+	record->n_calls = flags & RECORD_FLAG_SUMMED ? calls->n : 1;
 	record->fd = calls->fd;
 	record->target_str = calls->target_str;
 	record->error = 0;
 	record->stack = calls->stack;
 	memcpy(record + 1, calls->frames, frames_bytes(&calls->stack));
 	ring_commit(&record->head, size_bytes);
+}
+
+/* The short calls of the callback that just ended add up to a stall: shown at the largest. */
+_hidden_ void emit_short_calls(struct loop *loop)
+{
+	struct moment moment = {
+		.turn_seq = emit_turn_seq(loop),
+		.callback_seq =
+			atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed),
+		.start = loop->edge - loop->short_calls.sum,
+	};
+
+	emit_together(loop, &loop->short_calls, &moment, RECORD_FLAG_SUMMED);
+}
+
+/* A wait of many sleeps: one call. */
+_hidden_ void emit_retry(struct loop *loop)
+{
+	const struct retry *retry = &loop->retry;
+	struct moment moment = {
+		.turn_seq = retry->turn_seq,
+		.callback_seq = retry->callback_seq,
+		.start = retry->start,
+	};
+
+	emit_together(loop, &retry->calls, &moment, 0);
 }
 
 /* Measured by the thread itself, so exact, wherever the interpreter's state has a known size. */
@@ -333,7 +373,7 @@ _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 		return;
 	record->slot = loop->slot_index;
 	record->n_calls = loop->callback_calls;
-	record->turn_seq = slot_turn_seq(loop);
+	record->turn_seq = emit_turn_seq(loop);
 	record->callback_seq =
 		atomic_load_explicit(&loop->slot->callback_seq, memory_order_relaxed);
 	record->start = now - span;
@@ -360,7 +400,7 @@ _hidden_ void emit_turn(struct loop *loop, uint64_t now, uint64_t span)
 		return;
 	record->slot = loop->slot_index;
 	record->n_callbacks = loop_turn_callbacks(loop);
-	record->turn_seq = slot_turn_seq(loop);
+	record->turn_seq = emit_turn_seq(loop);
 	record->start = now - span;
 	record->span = span;
 	record->reported = loop->turn_reported;

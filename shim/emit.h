@@ -29,10 +29,14 @@ void emit_forget(void);
 void emit_stack_loss(const struct record_stack *stack);
 void emit_own_stack(uint64_t tstate_raddr, struct stack_buf *ret_stack);
 void *emit_record(uint32_t size_bytes, enum record_type type, uint16_t flags);
+uint64_t emit_turn_seq(const struct loop *loop);
+uint64_t emit_running_seq(const struct loop *loop);
+bool emit_call_stack(const struct loop *loop, uint64_t start, struct stack_buf *ret_stack);
 bool emit_call(const struct loop *loop, const struct call_about *about, uint64_t span, int error);
 void emit_counted_calls(const struct loop *loop, const struct counted_calls *calls,
 			const struct stack_buf *stack);
 void emit_short_calls(struct loop *loop);
+void emit_retry(struct loop *loop);
 void emit_callback(struct loop *loop, uint64_t now, uint64_t span, const struct callee *callee);
 void emit_turn(struct loop *loop, uint64_t now, uint64_t span);
 

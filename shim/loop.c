@@ -30,6 +30,7 @@
 
 #include "emit.h"
 #include "loop.h"
+#include "retry.h"
 #include "strict.h"
 
 /* No tick of the watchdog is this. */
@@ -227,6 +228,7 @@ static void callback_reset(struct loop *loop)
 	loop->short_calls.max = 0;
 	loop->short_calls.n = 0;
 	loop->short_calls.stack.n_frames = 0;
+	loop->refused_call = 0;
 }
 
 static void turn_remember(struct loop *loop, uint64_t span, const struct callee *callee)
@@ -247,6 +249,7 @@ _hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_
 	int saved_errno = errno;
 
 	loop->is_turn_noted = true;
+	retry_flush(loop);
 	if (loop->short_calls.sum >= watch.limits.slow_callback)
 		emit_short_calls(loop);
 	if (span >= watch.limits.slow_callback)

@@ -23,6 +23,16 @@ struct short_calls {
 	struct record_frame frames[RECORD_MAX_FRAMES];
 };
 
+/* The wait of many sleeps that may not have ended yet (retry.c). */
+struct retry {
+	const void *caller; /* of the sleeps */
+	uint64_t first_ns;  /* what the first of them asked for */
+	uint64_t start;
+	uint64_t turn_seq, callback_seq;
+	bool is_long;		  /* past the limit of a call */
+	struct short_calls calls; /* its sleeps; n is 0: there is none */
+};
+
 /*
  * What the shim keeps of a thread that runs loops, beside the slot it shares. Written by that
  * thread; the watchdog reads what is marked so. Lives in memory that a fork child finds zeroed,
@@ -66,6 +76,9 @@ struct loop {
 	_Atomic uint64_t tasks_raddr;  /* watchdog reads; the dict of tasks that run, to 3.13 */
 	bool has_strict;	       /* calls counted and not told of yet (strict.c) */
 	struct short_calls short_calls;
+	int refused_fd;	       /* a lock on this file was refused just before */
+	uint32_t refused_call; /* the hooked call of this callback that comes next then */
+	struct retry retry;
 };
 
 static_assert(offsetof(struct loop, call_start) == 64, "the hot cache line");

@@ -180,6 +180,7 @@ static int about_text(const struct call_about *about, char *text)
 		return child_text(about, text);
 	case SUBJECT_LOCK:
 		return snprintf(text, TARGET_MAX_BYTES, "lock %p", about->what);
+	case SUBJECT_SLEEP:
 	case SUBJECT_NONE:
 		break;
 	}

@@ -69,6 +69,29 @@ def a_call_with_the_gil_held_says_so():
     assert found["call"]["name"] == "usleep" and found["call"]["gil_held"] is True, found
 
 
+@test
+def sleeps_of_one_length_are_many_calls():
+    """Unlike those that grow, which are one wait for what another has: each wait is short here."""
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as program:
+        program.write("import asyncio, ctypes\n"
+                      "libc = ctypes.CDLL(None)\n"
+                      "async def main():\n"
+                      "    for _ in range(23):\n"
+                      "        libc.usleep(7000)  # BAD: blocking-call 1\n"
+                      "    await asyncio.sleep(0)\n"
+                      "    for _ in range(5):\n"
+                      "        libc.usleep(7000)\n"
+                      "    await asyncio.sleep(0)\n"
+                      "    for span in (1, 2, 4, 8, 16, 32, 1, 2, 4, 8, 16, 32, 1, 2, 4):\n"
+                      "        libc.usleep(span * 1000)  # BAD: blocking-call 2\n"
+                      "asyncio.run(main())\n")
+        program.flush()
+        report = watch.watched([*pythons.debian().argv, program.name]).report
+        report.assert_counts(program.name)
+        grown = max(report.findings, key=lambda found: found["count"])
+    assert 2 * 63e6 <= grown["total_ns"] and grown["max_ns"] <= grown["total_ns"] - 63e6, grown
+
+
 @test(each=some_pythons)
 def a_class_that_is_called_often_is_not_blamed_for_its_maker(python):
     """From 3.12 on there is a frame of the interpreter's between it and its __init__ then."""

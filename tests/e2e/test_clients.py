@@ -5,9 +5,11 @@ A FIFO and a file that another process has locked are in test_calls.py.
 """
 import setup  # noqa: F401
 import contextlib
+import os
 import re
 import statistics
 import sys
+import tempfile
 
 from lib import paths, pythons, runner, servers, watch
 from lib.report import marks
@@ -31,6 +33,12 @@ def postgres():
         runner.need_package(f"postgresql ({reason})", False)
 
 
+@contextlib.contextmanager
+def database_file():
+    with tempfile.TemporaryDirectory() as folder:
+        yield os.path.join(os.path.realpath(folder), "base.db")
+
+
 def postgres_target(dsn):
     return "unix:" + dict(word.split("=") for word in dsn.split())["host"] + "/.s.PGSQL.5432"
 
@@ -46,6 +54,7 @@ CLIENTS = {
     # It waits for the thread that reads from the server.
     "paramiko": (servers.ssh, "python3-paramiko", "sem_wait", lambda _: r"lock 0x[0-9a-f]+",
                  "asyncssh"),
+    "sqlite3": (database_file, "python3", "usleep", str, "aiosqlite"),
 }
 
 
@@ -113,6 +122,59 @@ def it_took_what_the_program_measured(client, of=run):
 @test(each=list(CLIENTS))
 def its_asynchronous_form_is_advised(client, of=run):
     assert CLIENTS[client][4] in finding(client, of)["advice"]
+
+
+GIVES_UP = """
+import asyncio, os, sqlite3, subprocess, sys
+path, journal, begin = sys.argv[1:]
+HOLDER = "import sqlite3, sys; base = sqlite3.connect(sys.argv[1], isolation_level=None);" \\
+         "base.execute(sys.argv[2]); print('held', flush=True); sys.stdin.read()"
+base = sqlite3.connect(path, isolation_level=None, timeout=0.1)
+base.execute(f"pragma journal_mode = {journal}")
+base.execute("create table t (x)")
+holder = subprocess.Popen([sys.executable, "-c", HOLDER, path, begin], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE)
+assert holder.stdout.readline() == b"held\\n"
+
+async def main():
+    given_up = 0
+    for _ in range(5):
+        try:
+            base.execute("insert into t values (1)")  # BAD: blocking-call 5
+        except sqlite3.OperationalError:
+            given_up += 1
+    assert given_up == 5
+
+asyncio.run(main())
+holder.communicate()
+"""
+
+
+def assert_each_counts(python, journal, begin, locked):
+    with tempfile.TemporaryDirectory() as folder:
+        folder = os.path.realpath(folder)
+        program = os.path.join(folder, "program.py")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(GIVES_UP)
+        outcome = watch.watched([*python.argv, program, folder + "/base.db", journal,
+                                 "begin " + begin])
+        assert outcome.status == 0, outcome.text()
+        outcome.report.assert_counts(program)
+        found = outcome.report.one("blocking-call", program)
+    # SQLite cuts its last sleep, so that all are 100 ms together.
+    assert 500 * MS <= found["total_ns"] and found["task"]["name"] == "Task-1", found
+    assert found["call"]["target"] == f"{folder}/{locked}", found["call"]
+    return found["call"]["name"]
+
+
+@test(each=["delete-exclusive-base.db", "delete-immediate-base.db", "wal-immediate-base.db-shm"])
+def each_wait_for_a_database_that_is_given_up_counts(how):
+    assert assert_each_counts(pythons.debian(), *how.split("-", 2)) == "usleep"
+
+
+@test(each=pythons.sid)
+def a_newer_sqlite_sleeps_otherwise(python):
+    assert assert_each_counts(python, "delete", "exclusive", "base.db") == "nanosleep"
 
 
 runner.main(__name__)

@@ -4,6 +4,7 @@
 Each client is made, and connects, before the loop starts. Its one wrong line is marked.
 """
 import asyncio
+import subprocess
 import sys
 import time
 
@@ -95,6 +96,39 @@ def paramiko(address):
     def ask():
         channel.recv(100)  # BAD: blocking-call 3
     channel, ask.prepare, ask.finish = None, prepare, client.close
+    return ask
+
+
+HOLDER = """
+import sqlite3, sys, time
+base = sqlite3.connect(sys.argv[1], isolation_level=None)
+for _ in sys.stdin:
+    base.execute("begin exclusive")
+    print("held", flush=True)
+    sys.stdin.readline()
+    time.sleep(0.15)
+    base.execute("commit")
+"""
+
+
+def sqlite3(path):
+    import sqlite3
+
+    base = sqlite3.connect(path, isolation_level=None)
+    base.execute("pragma synchronous = off")
+    base.execute("create table t (x)")
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, bufsize=0)
+
+    def prepare():
+        holder.stdin.write(b"hold\n")
+        assert holder.stdout.readline() == b"held\n"
+        holder.stdin.write(b"let go soon\n")
+
+    def ask():
+        base.execute("insert into t values (1)")  # BAD: blocking-call 3
+    ask.prepare = prepare
+    ask.finish = lambda: (holder.stdin.close(), holder.wait())
     return ask
 
 

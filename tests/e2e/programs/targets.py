@@ -134,8 +134,8 @@ async def database():
     two.execute("begin exclusive")
     later(two.execute, "commit")
     await asyncio.sleep(0)
-    # It sleeps in steps, of which those past the limit count.
-    one.execute("insert into t values (1)")  # BAD: blocking-call
+    # It sleeps in steps; they are one wait.
+    one.execute("insert into t values (1)")  # BAD: blocking-call 1
     one.close()
     two.close()
 
