@@ -8,7 +8,8 @@
  * some tasks at a time: while its own step has just ended, the loop's handle still holds it, and it
  * is looked at again. A note is a borrowed address and goes with the task's finaliser.
  *
- * A task that asyncio makes for a connection (streams.py until 3.11) is nobody's to hold.
+ * A task that asyncio makes by itself (for a connection, a subprocess's pipe, in wait_for()) is
+ * nobody's to hold: it was made by code of asyncio's that no code of the user's called to make one.
  *
  * All of it needs the GIL, which guards it.
  */
@@ -50,6 +51,32 @@ static bool ends_with(uint32_t str, const char *end)
 	return length >= end_length && !memcmp(text + length - end_length, end, end_length);
 }
 
+static bool is_of_asyncio(const struct record_frame *frame)
+{
+	static const char folder[] = "/asyncio/";
+	size_t length;
+	const char *text = intern_text(frame->file_str, &length);
+
+	return memmem(text, length, folder, sizeof(folder) - 1);
+}
+
+static bool makes_tasks(const struct record_frame *frame)
+{
+	return ends_with(frame->function_str, "create_task") ||
+	       ends_with(frame->function_str, "ensure_future");
+}
+
+/* Whether whoever asked for a task, be it through ensure_future() and create_task(), is asyncio. */
+static bool is_made_by_asyncio(const struct note *note)
+{
+	uint32_t i = 0;
+
+	while (i < note->n_origin && is_of_asyncio(&note->origin[i]) &&
+	       makes_tasks(&note->origin[i]))
+		i++;
+	return i < note->n_origin && is_of_asyncio(&note->origin[i]);
+}
+
 static bool origin_take(struct note *note)
 {
 	uint64_t tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
@@ -62,10 +89,7 @@ static bool origin_take(struct note *note)
 	emit_stack_names(&watch.self, &found, &stack);
 	note->n_origin = stack.stack.n_frames;
 	memcpy(note->origin, stack.frames, note->n_origin * sizeof(note->origin[0]));
-	for (uint32_t i = 0; i < note->n_origin; i++)
-		if (ends_with(note->origin[i].file_str, "/asyncio/streams.py"))
-			return false;
-	return true;
+	return !is_made_by_asyncio(note);
 }
 
 /* A task was made, in strict mode. */
