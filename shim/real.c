@@ -4,8 +4,8 @@
  *
  * All are looked up in our constructor, since dlsym() takes the loader's lock and may allocate.
  * Constructors of other libraries can run before ours, so each is also looked up on first use.
- * Plain dlsym(RTLD_NEXT) gives the default version of a symbol; of those in hooks.def only
- * pthread_cond_wait and pthread_cond_timedwait have older ones of other semantics on 64-bit glibc.
+ * dlsym(RTLD_NEXT) gives the oldest version of a symbol before glibc 2.36 (sourceware bug 14932),
+ * so what has an older one of other semantics on 64-bit glibc is asked for by its version.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,30 +31,36 @@ static long real_missing(void)
 }
 
 /*
- * The symbols that exist in two versions of other semantics: conditions were made anew in glibc
- * 2.3.2 (x86-64; later ports have the new ones alone), and dlsym() may give the old one.
+ * The symbols that exist in two versions of other semantics (x86-64; later ports have the new ones
+ * alone). Conditions were made anew; realpath() learnt to allocate its result, with EINVAL before;
+ * posix_spawn() ran a script without an interpreter's line by the shell.
  */
-static void *condition_find(const char *name)
+static const struct {
+	enum hook hook;
+	const char *version;
+} versioned[] = {
+	{HOOK_pthread_cond_timedwait, "GLIBC_2.3.2"},
+	{HOOK_pthread_cond_wait, "GLIBC_2.3.2"},
+	{HOOK_realpath, "GLIBC_2.3"},
+	{HOOK_posix_spawn, "GLIBC_2.15"},
+	{HOOK_posix_spawnp, "GLIBC_2.15"},
+};
+
+static void *symbol_find(enum hook hook)
 {
-	static const char *const versions[] = {"GLIBC_2.3.2", "GLIBC_2.17"};
 	void *symbol = NULL;
 
-	for (unsigned int i = 0; !symbol && i < ARRAY_LEN(versions); i++)
-		symbol = dlvsym(RTLD_NEXT, name, versions[i]);
-	return symbol ? symbol : dlsym(RTLD_NEXT, name);
-}
-
-static bool is_condition(enum hook hook)
-{
-	return hook == HOOK_pthread_cond_timedwait || hook == HOOK_pthread_cond_wait;
+	for (unsigned int i = 0; !symbol && i < ARRAY_LEN(versioned); i++)
+		if (versioned[i].hook == hook)
+			symbol = dlvsym(RTLD_NEXT, hook_names[hook], versioned[i].version);
+	return symbol ? symbol : dlsym(RTLD_NEXT, hook_names[hook]);
 }
 
 _hidden_ _cold_ void *real_resolve(enum hook hook)
 {
 	int saved_errno = errno;
 	void **slot = (void **)&real + hook;
-	void *symbol = is_condition(hook) ? condition_find(hook_names[hook])
-					  : dlsym(RTLD_NEXT, hook_names[hook]);
+	void *symbol = symbol_find(hook);
 
 	if (!symbol)
 		symbol = (void *)real_missing;
