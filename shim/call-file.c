@@ -257,11 +257,15 @@ _export_ int fstat64(int fd, struct stat64 *found)
 
 _export_ int __fxstat(int version, int fd, struct stat *found)
 {
+	if (unlikely(hide_fd(fd)))
+		return -1;
 	return QUICK(__fxstat, fd, (version, fd, found));
 }
 
 _export_ int __fxstat64(int version, int fd, struct stat64 *found)
 {
+	if (unlikely(hide_fd(fd)))
+		return -1;
 	return QUICK(__fxstat64, fd, (version, fd, found));
 }
 

@@ -22,6 +22,24 @@ static bool span_is_nought(const struct timespec *span)
 	return span && !span->tv_sec && !span->tv_nsec;
 }
 
+/*
+ * libc hands the span of epoll_pwait2() on to the kernel unread (glibc 2.35 to 2.41), so it may
+ * lead anywhere. It matters only on the thread of a loop.
+ */
+static bool foreign_span_is_nought(const struct timespec *span)
+{
+	int saved_errno = errno;
+	struct timespec copy;
+	bool is_nought;
+
+	if (!span || !thread_loop)
+		return false;
+	is_nought = !mem_read(&watch.remote, (uint64_t)(uintptr_t)span, &copy, sizeof(copy)) &&
+		    span_is_nought(&copy);
+	errno = saved_errno;
+	return is_nought;
+}
+
 /* A turn ends, the loop sleeps, the next turn begins. */
 #define LOOP_POLL(loop, symbol, args)                                                            \
 	({                                                                                       \
@@ -76,7 +94,7 @@ EPOLL_WRAPPER(epoll_pwait, !timeout_ms,
 	       const sigset_t *mask),
 	      (epoll_fd, events, n_max, timeout_ms, mask))
 
-EPOLL_WRAPPER(epoll_pwait2, span_is_nought(timeout),
+EPOLL_WRAPPER(epoll_pwait2, foreign_span_is_nought(timeout),
 	      (int epoll_fd, struct epoll_event *events, int n_max, const struct timespec *timeout,
 	       const sigset_t *mask),
 	      (epoll_fd, events, n_max, timeout, mask))

@@ -22,18 +22,29 @@ static bool is_past(clockid_t clock, const struct timespec *moment)
 	       (moment->tv_sec == now.tv_sec && moment->tv_nsec <= now.tv_nsec);
 }
 
-/* Only strict has to know, and then only on a thread with a loop. The span may lead anywhere. */
-static enum call_nature sleep_nature(clockid_t clock, int flags, const struct timespec *span)
+/* The span may lead anywhere, and the clock be none. Changes errno. */
+static enum call_nature span_nature(clockid_t clock, int flags, const struct timespec *span)
 {
 	struct timespec copy;
 
-	if (likely(!thread_loop) || !watch.options.is_strict)
-		return CALL_WAITS;
 	if (mem_read(&watch.remote, (uint64_t)(uintptr_t)span, &copy, sizeof(copy)))
 		return CALL_QUICK;
 	if (flags & TIMER_ABSTIME)
 		return is_past(clock, &copy) ? CALL_QUICK : CALL_WAITS;
 	return is_nought(&copy) ? CALL_QUICK : CALL_WAITS;
+}
+
+/* Only strict has to know, and then only on a thread with a loop. */
+static enum call_nature sleep_nature(clockid_t clock, int flags, const struct timespec *span)
+{
+	int saved_errno = errno;
+	enum call_nature nature;
+
+	if (likely(!thread_loop) || !watch.options.is_strict)
+		return CALL_WAITS;
+	nature = span_nature(clock, flags, span);
+	errno = saved_errno;
+	return nature;
 }
 
 _export_ unsigned int sleep(unsigned int seconds)

@@ -48,10 +48,18 @@ _export_ int fflush(FILE *stream)
 	return CALL(fflush, CALL_QUICK, (stream));
 }
 
-/* libc closes the descriptor without us. */
+/* libc closes the descriptor without us. A stream in memory has none, and fileno() says so. */
+static void stream_closes(FILE *stream)
+{
+	int saved_errno = errno;
+
+	fd_state_closed(fileno(stream));
+	errno = saved_errno;
+}
+
 _export_ int fclose(FILE *stream)
 {
 	if (likely(stream))
-		fd_state_closed(fileno(stream));
+		stream_closes(stream);
 	return CALL(fclose, CALL_QUICK, (stream));
 }

@@ -43,28 +43,6 @@ static void short_call_add(struct loop *loop, const struct call_about *about, ui
 	memcpy(calls->frames, stack.frames, stack.stack.n_frames * sizeof(stack.frames[0]));
 }
 
-/* Whether any thread has ever had a signal stack: there are none in most programs. */
-static _Atomic bool has_signal_stacks;
-
-_export_ int sigaltstack(const stack_t *restrict stack, stack_t *restrict before)
-{
-	if (stack)
-		atomic_store_explicit(&has_signal_stacks, true, memory_order_relaxed);
-	return REAL(sigaltstack)(stack, before);
-}
-
-/*
- * A handler on an alternate signal stack (8 KiB is usual) has no room for what follows. The kernel
- * knows; with SS_AUTODISARM it has forgotten, and such stacks are made large.
- */
-static bool is_on_signal_stack(void)
-{
-	stack_t stack;
-
-	return atomic_load_explicit(&has_signal_stacks, memory_order_relaxed) &&
-	       !REAL(sigaltstack)(NULL, &stack) && (stack.ss_flags & SS_ONSTACK);
-}
-
 static bool can_wait(const struct call_about *about)
 {
 	return (about->nature != CALL_BY_FD && about->nature != CALL_WRITE) ||
@@ -74,7 +52,7 @@ static bool can_wait(const struct call_about *about)
 static bool is_counted_strictly(struct loop *loop, const struct call_about *about, uint64_t now,
 				int error)
 {
-	return watch.options.is_strict && strict_wants(about, error) && !is_on_signal_stack() &&
+	return watch.options.is_strict && strict_wants(about, error) && !room_is_signal_stack() &&
 	       strict_count(loop, about, now, error);
 }
 
@@ -94,7 +72,7 @@ static void call_look(struct loop *loop, const struct call_about *about, uint64_
 		call_is_told(loop, span);
 		return;
 	}
-	if (span < watch.limits.short_call || is_on_signal_stack() || !can_wait(about))
+	if (span < watch.limits.short_call || room_is_signal_stack() || !can_wait(about))
 		return;
 	if (!room_is_enough()) {
 		watch_lost(LOSS_STACK_UNREADABLE);

@@ -18,6 +18,7 @@
 #include "emit.h"
 #include "loop.h"
 #include "made.h"
+#include "room.h"
 
 /* Descriptors from here on have no place. */
 #define MADE_N_FDS	1024
@@ -31,21 +32,31 @@ struct made {
 
 static struct made made[MADE_N_FDS];
 
-/* A loop's thread has called connect() for fd. Keeps errno. */
-_hidden_ _cold_ void made_here(int fd)
+/* Out of line: its stack is taken only where there is room for it. */
+static __attribute__((noinline)) void made_take(const struct loop *loop, int fd)
 {
-	struct loop *loop = thread_loop;
-	int saved_errno = errno;
 	struct stack_buf stack;
 
-	if (!loop || (unsigned int)fd >= MADE_N_FDS)
-		return;
 	emit_own_stack(loop->tstate_raddr, &stack);
 	made[fd].stack = stack.stack;
 	if (stack.stack.n_frames > MADE_MAX_FRAMES)
 		made[fd].stack = (struct record_stack){MADE_MAX_FRAMES, PYFRAME_END_DEPTH};
 	memcpy(made[fd].frames, stack.frames, made[fd].stack.n_frames * sizeof(stack.frames[0]));
 	fd_mark_take(&made[fd].mark, fd);
+}
+
+/* A loop's thread has called connect() for fd. Keeps errno. */
+_hidden_ _cold_ void made_here(int fd)
+{
+	struct loop *loop = thread_loop;
+	int saved_errno = errno;
+
+	if (!loop || (unsigned int)fd >= MADE_N_FDS)
+		return;
+	if (!room_is_signal_stack() && room_is_enough())
+		made_take(loop, fd);
+	else
+		made[fd].stack.n_frames = 0;
 	errno = saved_errno;
 }
 

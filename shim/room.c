@@ -13,6 +13,8 @@
  * mm/mmap.c and create_elf_tables() of fs/binfmt_elf.c).
  */
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
 
@@ -29,6 +31,28 @@ static uint64_t first_thread;
 _hidden_ void room_init(void)
 {
 	first_thread = (uint64_t)pthread_self();
+}
+
+/* Whether any thread has ever had a signal stack: there are none in most programs. */
+static _Atomic bool has_signal_stacks;
+
+_export_ int sigaltstack(const stack_t *restrict stack, stack_t *restrict before)
+{
+	if (stack)
+		atomic_store_explicit(&has_signal_stacks, true, memory_order_relaxed);
+	return REAL(sigaltstack)(stack, before);
+}
+
+/*
+ * A handler on an alternate signal stack (8 KiB is usual) has no room for what follows. The kernel
+ * knows; with SS_AUTODISARM it has forgotten, and such stacks are made large.
+ */
+_hidden_ bool room_is_signal_stack(void)
+{
+	stack_t stack;
+
+	return atomic_load_explicit(&has_signal_stacks, memory_order_relaxed) &&
+	       !REAL(sigaltstack)(NULL, &stack) && (stack.ss_flags & SS_ONSTACK);
 }
 
 static bool is_readable_below(uint64_t rsp)

@@ -9,3 +9,6 @@ void room_init(void);
 
 /* Takes half a microsecond. */
 bool room_is_enough(void);
+
+/* Whether a handler runs on a signal stack, which has no room whatever lies below it. */
+bool room_is_signal_stack(void);

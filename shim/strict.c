@@ -161,6 +161,8 @@ _hidden_ bool strict_count(struct loop *loop, const struct call_about *about, ui
 	key = stack_key(about->hook, &table->walk);
 	site = site_at(table, key);
 	if (!site) {
+		if (!room_is_enough())
+			return false;
 		strict_flush(loop);
 		site = site_at(table, key);
 	}

@@ -13,3 +13,6 @@ int sleep_on_small_stack(size_t size_bytes);
 int sleep_near_stack_end(size_t left_bytes);
 int cancel_in_calls(int itself);
 int interrupt_storm(int n_waits);
+int connect_near_stack_end(size_t left_bytes);
+int handler_calls(long every_us);
+int handler_rest(void);

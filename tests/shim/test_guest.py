@@ -164,7 +164,7 @@ def an_attack(cell):
 
 
 HARD = ["fork_in_callback.py", "fork_chain.py", "raw_fork.py", "many_loops.py",
-        "daemon_threads.py", "signals.py", "identity.py"]
+        "daemon_threads.py", "signals.py", "identity.py", "handler_calls.py"]
 
 
 @test(each=cells(HARD + ATTACKS), label=label)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attacks by calls: handlers and stacks that a guest's wrappers have to bear. As attacks.c */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attacks.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* ---- connect() with all of the stack but a little in use ---- */
+
+static int connect_nowhere(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/nonexistent/socket"};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+
+	close(fd);
+	return r;
+}
+
+EXPORT int connect_near_stack_end(size_t left_bytes)
+{
+	pthread_attr_t attr;
+	volatile char *used;
+	size_t size_bytes;
+	void *begin;
+
+	if (pthread_getattr_np(pthread_self(), &attr) ||
+	    pthread_attr_getstack(&attr, &begin, &size_bytes) || pthread_attr_destroy(&attr))
+		return -2;
+	/* Bound now: the loader takes some KB for it. */
+	connect_nowhere();
+	used = __builtin_alloca((size_t)((char *)&attr - (char *)begin) - left_bytes);
+	*used = 1;
+	return connect_nowhere() * *used;
+}
+
+/* ---- a handler that makes slow calls, at any instruction of the loop's thread ---- */
+
+static timer_t handler_timer;
+static volatile sig_atomic_t n_handled;
+
+static void on_handler_signal(int number)
+{
+	struct timespec span = {.tv_nsec = 2000};
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)number;
+	nanosleep(&span, NULL);
+	close(fd);
+	n_handled++;
+}
+
+/* Sent by the kernel to this thread, for as long as handler_rest() is not called. */
+EXPORT int handler_calls(long every_us)
+{
+	struct itimerspec often = {{.tv_nsec = every_us * 1000}, {.tv_nsec = every_us * 1000}};
+	struct sigaction action = {.sa_handler = on_handler_signal, .sa_flags = SA_RESTART};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2};
+
+	event._sigev_un._tid = gettid();
+	if (sigaction(SIGUSR2, &action, NULL) ||
+	    timer_create(CLOCK_MONOTONIC, &event, &handler_timer))
+		return -1;
+	return timer_settime(handler_timer, 0, &often, NULL);
+}
+
+EXPORT int handler_rest(void)
+{
+	timer_delete(handler_timer);
+	return n_handled > 100;
+}
