@@ -135,6 +135,7 @@ struct loops_thread {
 	__u64 n_turns, n_callbacks;
 	__u64 began; /* the turn it is in, as it is counted; 0: in none */
 	__u32 loop;  /* its figures are those of loop - 1; 0: it has none */
+	__u64 switches; /* of the thread, as the kernel counts them */
 	__u64 call_sp;
 	/* by which the loop's own poll is known again: descriptor, stack pointer, Python frame */
 	__u64 poll_fd, poll_sp, poll_frame_raddr;
@@ -158,5 +159,6 @@ struct loops_figures {
 struct loops_losses {
 	__u64 ring_full;
 	__u64 threads_full;
+	__u64 switches_missed; /* the kernel counts them too */
 	__u64 frames_unread; /* of a thread with a loop: what it did then is not known */
 };

@@ -227,8 +227,14 @@ static __always_inline void walk_turn(struct walk *w, const struct loops_process
 
 	w->is_loop = 1;
 	w->depth = w->n;
-	if (!p->local_end_time || read_word(&end_time, locals_raddr + p->local_end_time) ||
-	    !(end_time & ~7ULL) || read_word(&bits, (end_time & ~7ULL) + p->float_value))
+	if (!p->local_end_time)
+		return;
+	if (read_word(&end_time, locals_raddr + p->local_end_time) ||
+	    (end_time & ~7ULL && read_word(&bits, (end_time & ~7ULL) + p->float_value))) {
+		__sync_fetch_and_add(&losses.frames_unread, 1);
+		return;
+	}
+	if (!(end_time & ~7ULL))
 		return;
 	w->turn_start = seconds_to_ns(bits) - p->clock_offset_ns;
 	if (read_word(&i, locals_raddr + p->local_i) || !(i & ~7ULL))
@@ -581,7 +587,7 @@ static __always_inline void switch_out(struct task_struct *task, bool is_preempt
 	__u32 tid = task->pid, state = task->__state;
 	struct loops_thread *t = bpf_map_lookup_elem(&threads, &tid);
 	struct loops_process *p;
-	__u64 ran_from;
+	__u64 ran_from, switches;
 
 	if (t && (is_preempted || !state)) {
 		p = 0;
@@ -594,6 +600,10 @@ static __always_inline void switch_out(struct task_struct *task, bool is_preempt
 	if (!t)
 		return;
 	ran_from = t->since;
+	switches = task->nvcsw + task->nivcsw;
+	if (t->switches && switches > t->switches + 1)
+		__sync_fetch_and_add(&losses.switches_missed, switches - t->switches - 1);
+	t->switches = switches;
 	t->times.cpu += now - ran_from;
 	t->woken = 0;
 	if (is_preempted || !state)

@@ -401,6 +401,8 @@ static void probe_count_losses(struct probe *probe)
 		return;
 	for (; counted->ring_full < losses->ring_full; counted->ring_full++)
 		scribe_lost(&probe->probed->scribe, LOSS_RING_FULL);
+	for (; counted->switches_missed < losses->switches_missed; counted->switches_missed++)
+		scribe_lost(&probe->probed->scribe, LOSS_RING_FULL);
 	for (; counted->threads_full < losses->threads_full; counted->threads_full++)
 		scribe_lost(&probe->probed->scribe, LOSS_SLOTS_FULL);
 	for (; counted->frames_unread < losses->frames_unread; counted->frames_unread++)
