@@ -164,7 +164,10 @@ def a_catastrophic_regex_is_seen_in_sre(python):
     report = run(python, "regex")
     found = report.one("slow-callback", PROGRAM, line_of(PROGRAM, "MATCHES"))
     assert found["count"] == 1, report.brief()
-    assert not report.lost(), report.brief()
+    # A thread may be stopped where it enters a function or leaves it: one of its two stacks has the
+    # frame then and the other has not, and they must not be merged.
+    lost = report.lost()
+    assert lost.pop("stack-unmerged", 0) <= 1 and not lost, report.brief()
     if is_nameless(python):
         # What has a name lies outside of the interpreter: memory that sre takes and gives back.
         for stack in found["stacks"]:
@@ -241,7 +244,8 @@ def a_query_waits_in_libpq(run=queried):
 def the_text_report_names_native_frames():
     command = [*pythons.debian().argv, PROGRAM, extension(), "wait"]
     outcome = watch.run(watch.run_argv(command, options=NATIVE, quiet=False))
-    for line in ("native poll of libc.so.6", "native wait_outer of native_ext.abi3.so"):
+    calls = f"native wait_outer of native_ext (native_ext.c:{line_of(SOURCE, 'CALLS')})"
+    for line in ("native poll of libc.so.6", calls):
         assert line.encode() in outcome.stderr, outcome.text()
 
 
