@@ -247,7 +247,10 @@ _hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_
 					const struct callee *callee)
 {
 	int saved_errno = errno;
+	bool was_in_call = loop->is_in_call;
 
+	/* A signal handler's calls must not change what is being told of. */
+	loop->is_in_call = true;
 	loop->is_turn_noted = true;
 	retry_flush(loop);
 	if (loop->short_calls.sum >= watch.limits.slow_callback)
@@ -259,6 +262,7 @@ _hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_
 	if (span > loop->turn_max)
 		turn_remember(loop, span, callee);
 	callback_reset(loop);
+	loop->is_in_call = was_in_call;
 	errno = saved_errno;
 }
 

@@ -184,11 +184,14 @@ _hidden_ bool strict_count(struct loop *loop, const struct call_about *about, ui
 _hidden_ void strict_flush(struct loop *loop)
 {
 	struct strict *table = &tables[loop->slot_index];
+	bool was_in_call = loop->is_in_call;
 	int saved_errno = errno;
 
 	loop->has_strict = false;
 	if (!tables)
 		return;
+	/* A signal handler's calls must not be counted into what is being told of. */
+	loop->is_in_call = true;
 	for (unsigned int i = 0; i < STRICT_N_SITES; i++) {
 		struct strict_site *site = &table->sites[i];
 
@@ -197,6 +200,7 @@ _hidden_ void strict_flush(struct loop *loop)
 		site->key = 0;
 	}
 	table->flushed_at = clock_ticks(watch.clock_kind);
+	loop->is_in_call = was_in_call;
 	errno = saved_errno;
 }
 
