@@ -25,7 +25,6 @@ static const struct verb verbs[] = {
 static void help(FILE *out)
 {
 	fputs("loophound: find what blocks a Python event loop\n"
-	      "\n"
 	      "  loophound run [OPTION...] -- CMD...   start CMD watched, report at its end\n"
 	      "  loophound attach --no-inject PID      watch a process that runs, from the kernel\n"
 	      "  loophound report [FILE...]            recordings, JSON reports, or loophoundd\n"
