@@ -14,6 +14,9 @@ program it forgets, or leaves because it failed, is found, ended and counted as 
     test_x.py --list       names them
     test_x.py --here NAME  runs it in this process, for a debugger
 
+A file whose tests compare what programs do, and not how long they take, may say how many of them
+run at a time: `runner.main(__name__, at_once=4)`. Most of what they do is to wait.
+
 With CI=true a skip for want of something that can be installed is a failure.
 LOOPHOUND_TEST_QUICK=1 shortens what only gains by length; LOOPHOUND_TEST_KEEP=1 keeps the tests'
 temporary folders.
@@ -26,6 +29,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -35,6 +39,8 @@ TIMEOUT_S = 120
 # How long a child may take to end after it was told to, before it is killed.
 GRACE_S = 10
 PR_SET_CHILD_SUBREAPER = 36
+# Of what a failed test wrote, in characters; a packet of twice as many bytes holds it.
+MAX_TOLD = 60000
 
 _tests = []
 _fixtures = {}
@@ -299,21 +305,75 @@ def _run_case(case):
         })
 
     verdict, output = _run_apart(body, (), case.timeout)
-    seconds = time.monotonic() - started
+    return _told(case, verdict, output, time.monotonic() - started)
+
+
+def _told(case, verdict, output, seconds):
+    """(kind, what to print) of a test that has been run."""
     kind, text = verdict["kind"], verdict["text"]
     if kind == "skip" and verdict["value"][1] and in_ci():
         kind, text = "fail", f"skips are failures here: {text}\n"
     if kind == "ok":
-        print(f"ok      {case.name} ({seconds:.1f} s)", flush=True)
+        lines = [f"ok      {case.name} ({seconds:.1f} s)"]
     elif kind == "skip":
-        print(f"skip    {case.name}: {text}", flush=True)
+        lines = [f"skip    {case.name}: {text}"]
     else:
-        print(f"FAILED  {case.name} ({seconds:.1f} s)", flush=True)
-        body_text = (text + output).rstrip()
-        print("\n".join("        | " + line for line in body_text.splitlines()), flush=True)
-    for line in verdict.get("notes", ()):
-        print("        = " + line, flush=True)
-    return kind
+        lines = [f"FAILED  {case.name} ({seconds:.1f} s)"]
+        lines += ["        | " + line for line in (text + output).rstrip().splitlines()]
+    lines += ["        = " + line for line in verdict.get("notes", ())]
+    return kind, "\n".join(lines)
+
+
+def _serve(cases, link):
+    """In a worker: runs the tests whose numbers it is sent, until there are no more."""
+    while number := link.recv(16):
+        kind, text = _run_case(cases[int(number)])
+        link.send(json.dumps([kind, text[:MAX_TOLD]]).encode())
+
+
+def _start_worker(cases, others):
+    """A worker must not hold the links of others, or these never see their end."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sys.stdout.flush()
+    if os.fork() == 0:
+        try:
+            for link in [*others, ours]:
+                link.close()
+            _serve(cases, theirs)
+        finally:
+            os._exit(0)
+    theirs.close()
+    return ours
+
+
+def _run_side_by_side(cases, n_workers):
+    """Yields (kind, text) of each test as it ends."""
+    links = []
+    for _ in range(min(n_workers, len(cases))):
+        links.append(_start_worker(cases, links))
+    waiting = list(range(len(cases)))
+    for link in links:
+        link.send(str(waiting.pop(0)).encode())
+    while links:
+        for link in select.select(links, [], [])[0]:
+            answer = link.recv(2 * MAX_TOLD)
+            yield json.loads(answer) if answer else ("fail", "FAILED  a worker process died")
+            if answer and waiting:
+                link.send(str(waiting.pop(0)).encode())
+                continue
+            links.remove(link)
+            link.close()
+            os.wait()
+    for number in waiting:
+        yield "fail", f"FAILED  {cases[number].name}: no worker was left to run it"
+
+
+def _run_all(cases, at_once):
+    if at_once > 1 and len(cases) > 1:
+        yield from _run_side_by_side(cases, at_once)
+        return
+    for case in cases:
+        yield _run_case(case)
 
 
 def _chosen(patterns):
@@ -326,7 +386,7 @@ def _chosen(patterns):
     ]
 
 
-def main(module_name):
+def main(module_name, at_once=1):
     if module_name != "__main__":
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -349,7 +409,8 @@ def main(module_name):
             print(f"ok      {case.name}")
         return
     counts = {"ok": 0, "fail": 0, "skip": 0}
-    for case in cases:
-        counts[_run_case(case)] += 1
+    for kind, text in _run_all(cases, at_once):
+        counts[kind] += 1
+        print(text, flush=True)
     print(f"{counts['ok']} passed, {counts['fail']} failed, {counts['skip']} skipped", flush=True)
     raise SystemExit(1 if counts["fail"] else 77 if not counts["ok"] else 0)

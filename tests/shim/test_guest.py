@@ -276,4 +276,4 @@ def a_program_without_a_loop_gets_no_thread():
     assert outcome.stdout == b"1\n", outcome.text()
 
 
-runner.main(__name__)
+runner.main(__name__, at_once=4)
