@@ -24,6 +24,7 @@
 /* From here on samples come at twice the distance each, up to the largest step. */
 #define SAMPLE_SLOWER_AFTER_NS (1 * NSEC_PER_SEC)
 #define SAMPLE_MAX_STEP_NS     (10 * NSEC_PER_SEC)
+#define SAMPLE_MAX_TRIES       4
 
 /* What has been sampled of one loop, and what is next. */
 struct attention {
@@ -123,18 +124,17 @@ static void sample_emit(const struct loop *loop, const struct look *look, uint64
  * The stack of a thread that may run: addresses first, names after, and then once more the
  * addresses. Names of frames that have returned meanwhile may be those of something else: they go.
  */
-static void sample_stack(const struct loop *loop, uint64_t tstate_raddr,
-			 struct stack_buf *ret_stack, struct task_note *ret_note)
+static void sample_once(const struct loop *loop, uint64_t tstate_raddr, struct pyframe_trail *trail,
+			struct stack_buf *ret_stack, struct task_note *ret_note)
 {
-	static struct pyframe_trail trail;
 	struct pyframe_stack found;
 	uint32_t n_gone = 0;
 
-	if (pyframe_sample(&watch.pyframe, &watch.remote, tstate_raddr, &trail, &found))
+	if (pyframe_sample(&watch.pyframe, &watch.remote, tstate_raddr, trail, &found))
 		return;
 	emit_stack_names(&watch.remote, &found, ret_stack);
 	task_note_take(loop, &watch.remote, &found, ret_note);
-	if (pyframe_confirm(&watch.pyframe, &watch.remote, tstate_raddr, &trail, &found, &n_gone))
+	if (pyframe_confirm(&watch.pyframe, &watch.remote, tstate_raddr, trail, &found, &n_gone))
 		n_gone = ret_stack->stack.n_frames;
 	if (!n_gone)
 		return;
@@ -146,12 +146,31 @@ static void sample_stack(const struct loop *loop, uint64_t tstate_raddr,
 		ret_stack->stack.n_frames * sizeof(ret_stack->frames[0]));
 }
 
+/*
+ * A stack that moved while it was read is read again. The first reading looks names up, which takes
+ * longest; what it found is remembered, so that the next ones are over in a few microseconds.
+ */
+static void sample_stack(const struct loop *loop, uint64_t tstate_raddr,
+			 struct stack_buf *ret_stack, struct task_note *ret_note)
+{
+	static struct pyframe_trail trail;
+
+	for (int tries = 0; tries < SAMPLE_MAX_TRIES; tries++) {
+		ret_stack->stack = (struct record_stack){.end = PYFRAME_END_UNREADABLE};
+		*ret_note = (struct task_note){.is_known = false};
+		sample_once(loop, tstate_raddr, &trail, ret_stack, ret_note);
+		if (ret_stack->stack.end != PYFRAME_END_TORN &&
+		    ret_stack->stack.end != PYFRAME_END_UNREADABLE)
+			return;
+	}
+}
+
 /* The stack is void if the thread went on meanwhile: another one follows soon. */
 static void sample_take(struct loop *loop, const struct look *look, uint64_t now)
 {
 	uint64_t tstate_raddr = atomic_load_explicit(&loop->tstate_raddr, memory_order_acquire);
-	struct stack_buf stack = {.stack = {.end = PYFRAME_END_UNREADABLE}};
-	struct task_note note = {.is_known = false};
+	struct stack_buf stack;
+	struct task_note note;
 
 	if (!tstate_raddr)
 		return;
