@@ -58,7 +58,11 @@ def every():
         name[:-3] for name in os.listdir(FOLDER) if name.endswith(".py") and name[0] != "_"
     )
     forms = [Form(name, loop) for name in names for loop in ("asyncio", "uvloop")]
-    return [form for form in forms if form.loop not in ("uvloop",) or "asyncio" not in form.needs]
+    forms = [form for form in forms if form.loop != "uvloop" or "asyncio" not in form.needs]
+    # Asked here, by the runner, and not again in the process of each test.
+    for form in forms:
+        form.pythons()
+    return forms
 
 
 def without_addresses(content):

@@ -32,4 +32,4 @@ def form(one):
     assert not wrong, "\n".join(wrong)
 
 
-runner.main(__name__)
+runner.main(__name__, at_once=3)
