@@ -16,9 +16,9 @@
  * noted. When the other does not let it through, the first has never been asked: it is left out.
  *
  * Nothing is kept alive: a note is a borrowed address, and goes when its task is finalised. A task
- * whose class has a __del__ of its own is not noted, since that stands before ours. Whether it was
- * the program's own code that called is decided by the reader, from the stack. Timers, and the task
- * itself, are not noted at all.
+ * whose class has a __del__ of its own is not noted, since that stands before ours, nor one that
+ * was finalised and came back. Whether it was the program's own code that called is decided by the
+ * reader, from the stack. Timers, and the task itself, are not noted at all.
  *
  * All of it needs the GIL, which guards it.
  */
@@ -405,7 +405,7 @@ static bool is_wanted(PyObject *task)
 	PyObject *caller;
 
 	/* Also not of another interpreter, whose classes are its own: it may not be asked here. */
-	if (!dropped_sees(py_type(task)))
+	if (!dropped_will_see(task))
 		return false;
 	caller = current_task(asyncio, &has_loop);
 	return caller != task && (caller || !has_loop);

@@ -42,6 +42,10 @@
 #define DESCRIPTOR_OWN_OFFSET 40
 #define MEMBER_OFFSET_OFFSET  16
 
+/* CPython 3.8-3.15 Include/internal/pycore_gc.h, _PyGC_PREV_MASK_FINALIZED: the word before it. */
+#define GC_PREV_OFFSET (-8)
+#define GC_FINALIZED   1
+
 /* Where a coroutine waited that its finaliser has closed; guarded by the GIL. */
 struct closed {
 	PyObject *coroutine; /* its address, no reference; NULL: free */
@@ -318,6 +322,14 @@ static bool finalizers_install(void)
 _hidden_ bool dropped_sees(PyObject *class)
 {
 	return finalizer_get(class) == (void *)on_task_finalize;
+}
+
+/* Whether the end of this task will be seen: an object that came back is not finalised again. */
+_hidden_ bool dropped_will_see(PyObject *task)
+{
+	uint64_t header = *(uint64_t *)((char *)task + GC_PREV_OFFSET);
+
+	return dropped_sees(py_type(task)) && !(header & GC_FINALIZED);
 }
 
 /* Needs the GIL, no exception set. */

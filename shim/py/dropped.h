@@ -5,4 +5,5 @@
 #include "py/api.h"
 
 bool dropped_sees(PyObject *class);
+bool dropped_will_see(PyObject *task);
 void dropped_install(PyObject *asyncio_module);

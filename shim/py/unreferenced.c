@@ -6,7 +6,8 @@
  * through the callback that will wake it, once (twice from CPython 3.14 on); when that is all, the
  * collector may take both. A task is noted when it is made, and looked at between two callbacks,
  * some tasks at a time: while its own step has just ended, the loop's handle still holds it, and it
- * is looked at again. A note is a borrowed address and goes with the task's finaliser.
+ * is looked at again. A note is a borrowed address and goes with the task's finaliser, so a task
+ * whose finaliser we do not see is not noted.
  *
  * A task that asyncio makes by itself (for a connection, a subprocess's pipe, in wait_for()) is
  * nobody's to hold: it was made by code of asyncio's that no code of the user's called to make one.
@@ -20,6 +21,7 @@
 #include "fork.h"
 #include "intern.h"
 #include "py/callback.h"
+#include "py/dropped.h"
 #include "py/frame.h"
 #include "py/future.h"
 #include "py/tell.h"
@@ -33,13 +35,14 @@
 #define UNREFERENCED_MAX_ORIGIN 6
 
 struct note {
-	PyObject *task; /* borrowed; NULL: free */
 	uint32_t n_origin;
 	struct record_frame origin[UNREFERENCED_MAX_ORIGIN];
 };
 
 _hidden_ uint32_t unreferenced_n;
 
+/* Whose notes they are, close together since they are searched; borrowed; NULL: free. */
+static PyObject *tasks[UNREFERENCED_N];
 static struct note notes[UNREFERENCED_N];
 static uint32_t next_look;
 
@@ -92,32 +95,47 @@ static bool origin_take(struct note *note)
 	return !is_made_by_asyncio(note);
 }
 
-/* A task was made, in strict mode. */
-_hidden_ _cold_ void unreferenced_made(PyObject *task)
+/* Return: UNREFERENCED_N when there is none; of NULL, a place that is free. */
+static uint32_t place_of(const PyObject *task)
+{
+	uint32_t i = 0;
+
+	while (i < UNREFERENCED_N && tasks[i] != task)
+		i++;
+	return i;
+}
+
+static void note_make(PyObject *task, uint32_t place)
 {
 	PyObject *type, *value, *traceback;
 	int saved_errno = errno;
 
-	for (uint32_t i = 0; unreferenced_n < UNREFERENCED_N && i < UNREFERENCED_N; i++) {
-		struct note *note = &notes[i];
-
-		if (note->task)
-			continue;
-		py.PyErr_Fetch(&type, &value, &traceback);
-		if (origin_take(note)) {
-			note->task = task;
-			unreferenced_n++;
-			callback_work++;
-		}
-		py.PyErr_Restore(type, value, traceback);
-		break;
+	py.PyErr_Fetch(&type, &value, &traceback);
+	if (origin_take(&notes[place])) {
+		tasks[place] = task;
+		unreferenced_n++;
+		callback_work++;
 	}
+	py.PyErr_Restore(type, value, traceback);
 	errno = saved_errno;
 }
 
-static void note_free(struct note *note)
+/* A task was made, in strict mode; or one was initialised once more. */
+_hidden_ _cold_ void unreferenced_made(PyObject *task)
 {
-	note->task = NULL;
+	uint32_t place;
+
+	if (unreferenced_n == UNREFERENCED_N || !dropped_will_see(task) ||
+	    (unreferenced_n && place_of(task) < UNREFERENCED_N))
+		return;
+	place = place_of(NULL);
+	if (place < UNREFERENCED_N)
+		note_make(task, place);
+}
+
+static void note_free(uint32_t place)
+{
+	tasks[place] = NULL;
 	unreferenced_n--;
 	callback_work--;
 }
@@ -125,11 +143,10 @@ static void note_free(struct note *note)
 /* A task is finalised while there are notes. */
 _hidden_ _cold_ void unreferenced_ends(PyObject *task)
 {
-	for (uint32_t i = 0; i < UNREFERENCED_N; i++)
-		if (notes[i].task == task) {
-			note_free(&notes[i]);
-			return;
-		}
+	uint32_t place = place_of(task);
+
+	if (place < UNREFERENCED_N)
+		note_free(place);
 }
 
 static bool is_waiting(PyObject *task)
@@ -151,14 +168,14 @@ static uint32_t waiting_references(void)
 	return n;
 }
 
-static void note_tell(const struct note *note)
+static void note_tell(PyObject *task, const struct note *note)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_UNREFERENCED_TASK};
-	PyObject *coroutine = py_get(note->task, "_coro");
+	PyObject *coroutine = py_get(task, "_coro");
 	struct stack_buf stack, origin = {.stack.n_frames = note->n_origin};
 
 	if (coroutine && fork_watch_open() && tell_awaits(coroutine, &stack)) {
-		tell_task(note->task, &facts);
+		tell_task(task, &facts);
 		facts.name_str = facts.coro_str;
 		memcpy(origin.frames, note->origin, note->n_origin * sizeof(note->origin[0]));
 		facts.stack = &stack;
@@ -169,13 +186,13 @@ static void note_tell(const struct note *note)
 }
 
 /* Return: whether it need not be looked at again. The low half of ob_refcnt is all that counts. */
-static bool note_look(const struct note *note)
+static bool note_look(PyObject *task, const struct note *note)
 {
-	if (!future_is_pending(&task_class, note->task))
+	if (!future_is_pending(&task_class, task))
 		return true;
-	if (*(uint32_t *)note->task != waiting_references() || !is_waiting(note->task))
+	if (*(uint32_t *)task != waiting_references() || !is_waiting(task))
 		return false;
-	note_tell(note);
+	note_tell(task, note);
 	return true;
 }
 
@@ -188,13 +205,13 @@ _hidden_ _cold_ void unreferenced_edge(void)
 	py.PyErr_Fetch(&type, &value, &traceback);
 	for (uint32_t i = 0, n = 0;
 	     i < UNREFERENCED_N && n < MIN(unreferenced_n, UNREFERENCED_LOOKS); i++) {
-		struct note *note = &notes[next_look++ % UNREFERENCED_N];
+		uint32_t place = next_look++ % UNREFERENCED_N;
 
-		if (!note->task)
+		if (!tasks[place])
 			continue;
 		n++;
-		if (note_look(note))
-			note_free(note);
+		if (note_look(tasks[place], &notes[place]))
+			note_free(place);
 	}
 	py.PyErr_Restore(type, value, traceback);
 	errno = saved_errno;
