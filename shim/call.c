@@ -87,11 +87,22 @@ static void call_look(struct loop *loop, const struct call_about *about, uint64_
 		call_is_told(loop, span);
 }
 
+/*
+ * A call within a call, by a wrapper whose frame begins there: whether the outer one has been left
+ * by a jump, as siglongjmp() out of a handler does. Whatever runs within a call has its frames
+ * below the call's; only a handler's on a stack of its own may be anywhere.
+ */
+_hidden_ _cold_ bool call_was_left(const struct loop *loop, uintptr_t frame)
+{
+	return frame >= loop->call_frame && !room_is_signal_stack();
+}
+
 _hidden_ _cold_ void call_slow(struct loop *loop, const struct call_about *about, uint64_t now,
 			       int error)
 {
 	int saved_errno = errno;
 
+	loop->call_frame = LOOP_OUR_FRAME;
 	call_look(loop, about, now, error);
 	errno = saved_errno;
 }

@@ -43,23 +43,32 @@ struct call_about {
 };
 
 void call_slow(struct loop *loop, const struct call_about *about, uint64_t now, int error);
+bool call_was_left(const struct loop *loop, uintptr_t frame);
 
 /*
  * Enter a call. Return: the loop it holds; NULL when there is nothing to time: no loop on this
  * thread, no turn open, a call within a call (a signal handler, another library), our own work, or
- * a descriptor that does not wait.
+ * a descriptor that does not wait. Inlined always: the frame is the wrapper's.
  */
-static inline struct loop *call_enter(enum hook hook, enum call_nature nature, int fd)
+static inline __attribute__((always_inline)) struct loop *
+call_enter(enum hook hook, enum call_nature nature, int fd)
 {
+	uintptr_t frame = (uintptr_t)__builtin_dwarf_cfa();
 	struct loop *loop = thread_loop;
 	struct slot *slot;
 
-	if (likely(!loop) || !loop->is_open || loop->is_in_call)
+	if (likely(!loop) || !loop->is_open)
+		return NULL;
+	if (unlikely(loop->is_in_call) && !call_was_left(loop, frame))
 		return NULL;
 	if ((nature == CALL_BY_FD || nature == CALL_WRITE) && fd_state_known(fd) == FD_NEVER_WAITS)
 		return NULL;
 	slot = loop->slot;
 	loop->is_in_call = true;
+	/* A handler that comes in between ends with not being in a call, and this one is not told
+	 * of; the other way round it would leave its own frame here. */
+	atomic_signal_fence(memory_order_seq_cst);
+	loop->call_frame = frame;
 	loop->callback_calls++;
 	loop->call_start = clock_ticks(watch.clock_kind);
 	atomic_store_explicit(&slot->call_str, watch.call_str[hook], memory_order_relaxed);

@@ -239,6 +239,13 @@ static void turn_remember(struct loop *loop, uint64_t span, const struct callee 
 	loop->turn_max_first_line = callee ? callee->first_line : 0;
 }
 
+/* A call that was left by a jump (siglongjmp() out of a handler) is over where its callback is. */
+static _cold_ void call_left(struct loop *loop)
+{
+	loop->is_in_call = false;
+	atomic_store_explicit(&loop->slot->call_start, 0, memory_order_release);
+}
+
 /*
  * The second look at a callback of span ticks that ended at now. callee names what it ran, NULL
  * when that is not known. Leaves the counters ready for the next one.
@@ -247,9 +254,11 @@ _hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_
 					const struct callee *callee)
 {
 	int saved_errno = errno;
-	bool was_in_call = loop->is_in_call;
 
+	if (loop->is_in_call)
+		call_left(loop);
 	/* A signal handler's calls must not change what is being told of. */
+	loop->call_frame = LOOP_OUR_FRAME;
 	loop->is_in_call = true;
 	loop->is_turn_noted = true;
 	retry_flush(loop);
@@ -262,7 +271,7 @@ _hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_
 	if (span > loop->turn_max)
 		turn_remember(loop, span, callee);
 	callback_reset(loop);
-	loop->is_in_call = was_in_call;
+	loop->is_in_call = false;
 	errno = saved_errno;
 }
 
@@ -332,7 +341,8 @@ _hidden_ void loop_turn_begin(struct loop *loop)
 	loop->is_turn_noted = false;
 	loop->tick = tick && watch.limits.is_tick_enough ? tick : LOOP_NO_TICK;
 	loop->depth = 0;
-	loop->is_in_call = false;
+	if (unlikely(loop->is_in_call))
+		call_left(loop);
 	loop->is_open = true;
 	loop->is_ready = loop->framework == FRAMEWORK_ASYNCIO;
 	atomic_store_explicit(&slot->callback_start, now, memory_order_relaxed);

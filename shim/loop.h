@@ -57,7 +57,8 @@ struct loop {
 	uint64_t tick;	     /* of the watchdog when a poll last looked at the clock */
 
 	uint64_t call_start;
-	uint64_t carry; /* span of the last turn that ended at a poll of some length */
+	uintptr_t call_frame; /* of the wrapper that is_in_call is about; LOOP_OUR_FRAME: of none */
+	uint64_t carry;	      /* span of the last turn that ended at a poll of some length */
 	enum framework framework;
 	_Atomic uint32_t state; /* enum slot_state: who has it, as only we can say */
 	uint32_t slot_index;
@@ -85,6 +86,9 @@ static_assert(offsetof(struct loop, call_start) == 64, "the hot cache line");
 
 /* No descriptor is as large (Linux: fs.nr_open is at most 2^30 - 1), so no key of one is 0. */
 #define LOOP_EPOLL_KEY 0x40000000
+
+/* No frame lies further out: what the shim itself is about is never taken for left. */
+#define LOOP_OUR_FRAME UINTPTR_MAX
 
 /* The callable a callback ran, as the framework handed it over; filled by py/. */
 struct callee {
@@ -133,10 +137,11 @@ static inline uint64_t loop_callback_edge(struct loop *loop, uint64_t now)
 	return span;
 }
 
-/* Whether the callback that just ended deserves a second look. */
+/* Whether the callback that just ended deserves a second look; so it does when it left a call by a
+ * jump. */
 static inline bool loop_callback_is_slow(const struct loop *loop, uint64_t span)
 {
-	return span >= watch.limits.notable || loop->is_noted;
+	return span >= watch.limits.notable || (loop->is_noted | loop->is_in_call);
 }
 
 /* Callbacks that have ended in the turn. */

@@ -191,6 +191,7 @@ _hidden_ void strict_flush(struct loop *loop)
 	if (!tables)
 		return;
 	/* A signal handler's calls must not be counted into what is being told of. */
+	loop->call_frame = LOOP_OUR_FRAME;
 	loop->is_in_call = true;
 	for (unsigned int i = 0; i < STRICT_N_SITES; i++) {
 		struct strict_site *site = &table->sites[i];

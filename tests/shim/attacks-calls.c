@@ -2,6 +2,7 @@
 /* Attacks by calls: handlers and stacks that a guest's wrappers have to bear. As attacks.c */
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -75,4 +76,47 @@ EXPORT int handler_rest(void)
 {
 	timer_delete(handler_timer);
 	return n_handled > 100;
+}
+
+/* ---- a handler that jumps out of a call, as an interrupted computation does ---- */
+
+static sigjmp_buf jump_place;
+static char jump_stack[65536];
+
+static void on_jump_signal(int number)
+{
+	struct timespec span = {.tv_nsec = 1000};
+
+	(void)number;
+	nanosleep(&span, NULL);
+	siglongjmp(jump_place, 1);
+}
+
+/* Out of a sleep after that time; with a signal stack the handler has one. */
+EXPORT int jump_out(long after_us, int has_stack)
+{
+	stack_t stack = {.ss_sp = jump_stack, .ss_size = sizeof(jump_stack)}, before;
+	struct sigaction action = {.sa_handler = on_jump_signal, .sa_flags = SA_ONSTACK};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2};
+	struct itimerspec once = {.it_value = {.tv_nsec = after_us * 1000}};
+	timer_t timer;
+
+	if (!has_stack)
+		stack.ss_flags = SS_DISABLE;
+	event._sigev_un._tid = gettid();
+	if (sigaltstack(&stack, &before) || sigaction(SIGUSR2, &action, NULL) ||
+	    timer_create(CLOCK_MONOTONIC, &event, &timer))
+		return -1;
+	if (!sigsetjmp(jump_place, 1)) {
+		timer_settime(timer, 0, &once, NULL);
+		for (;;)
+			pause();
+	}
+	timer_delete(timer);
+	return sigaltstack(&before, NULL);
+}
+
+EXPORT int nap(long span_us)
+{
+	return usleep((useconds_t)span_us);
 }

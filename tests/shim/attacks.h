@@ -16,3 +16,5 @@ int interrupt_storm(int n_waits);
 int connect_near_stack_end(size_t left_bytes);
 int handler_calls(long every_us);
 int handler_rest(void);
+int jump_out(long after_us, int has_stack);
+int nap(long span_us);

@@ -183,6 +183,17 @@ def in_strict_mode(cell):
     assert_alike(argv, "recording", "strict", MALLOC_PERTURB_="165")
 
 
+@test(each=some_pythons)
+def calls_after_a_jump_out_of_one(python):
+    argv = argv_of(python, "attack_jumps.py",
+                   os.path.join(paths.BUILD, "tests", "shim", "libattacks.so"))
+    for options in ([], ["--strict", "--blocking-call", "20ms"]):
+        outcome = watch.watched(argv, options)
+        assert outcome.status == 0, outcome.text()
+        outcome.report.assert_counts(argv[-2])
+        assert not outcome.report.lost(), outcome.report.lost()
+
+
 @test
 def a_file_size_limit():
     """With `ulimit -f` below the region's size, making it would send SIGXFSZ."""
