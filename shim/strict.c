@@ -7,7 +7,8 @@
  * code object and instruction; and told of as one record for all of a site, at most every
  * FLUSH_NS, at the end of a turn or when there is no room for another site. The names are found
  * when a site is first met. A site lives until it is told of: a code object that has been freed may
- * come again as another one.
+ * come again as another one. A call from the very frames that a site was last found by is known by
+ * comparing these (pyframe/spot.c), without a walk.
  *
  * The count is exact, and so are the sum and, by a record of its own, the longest. What a process
  * that is killed had not yet told of is lost: FLUSH_NS at the most, while its loop runs.
@@ -22,6 +23,7 @@
 
 #include "emit.h"
 #include "exempt.h"
+#include "pyframe/spot.h"
 #include "py/gil.h"
 #include "room.h"
 #include "py/callback.h"
@@ -32,17 +34,23 @@
 /* More sites than this within FLUSH_NS are told of early. */
 #define STRICT_N_SITES	  128
 #define STRICT_MAX_PROBES 16
+/* Call sites that a loop goes through and that need no walk each time; a power of two. */
+#define STRICT_N_RECENT 64
+
+_Static_assert(STRICT_N_SITES <= UINT8_MAX + 1, "recent has a byte for each");
 
 struct strict_site {
 	uint64_t key; /* 0: free */
 	bool is_exempt;
 	struct counted_calls calls;
+	struct spot spot; /* the frames it was last found by */
 	struct stack_buf stack;
 };
 
 struct strict {
 	uint64_t flushed_at; /* ticks */
 	struct pyframe_stack walk;
+	uint8_t recent[STRICT_N_RECENT]; /* by the innermost frame: the site found there last */
 	struct strict_site sites[STRICT_N_SITES];
 };
 
@@ -126,6 +134,25 @@ static struct strict_site *site_at(struct strict *table, uint64_t key)
 	return NULL;
 }
 
+static uint8_t *recent_of(struct strict *table, enum hook hook, const struct loop *loop)
+{
+	uint64_t key = (spot_head(&watch.pyframe, loop->tstate_raddr) + (uint64_t)hook) *
+		       UINT64_C(0x9e3779b97f4a7c15);
+
+	return &table->recent[key >> 32 & (STRICT_N_RECENT - 1)];
+}
+
+/* The site of the same call made from the same frames, if it was found last by them. */
+static struct strict_site *site_again(struct strict *table, enum hook hook, const struct loop *loop)
+{
+	struct strict_site *site = &table->sites[*recent_of(table, hook, loop)];
+
+	if (!site->key || site->calls.hook != hook ||
+	    !spot_is_same(&watch.pyframe, loop->tstate_raddr, &site->spot))
+		return NULL;
+	return site;
+}
+
 static void site_begin(struct strict_site *site, uint64_t key, const struct loop *loop,
 		       const struct call_about *about)
 {
@@ -143,6 +170,30 @@ static void site_begin(struct strict_site *site, uint64_t key, const struct loop
 	site->key = key;
 }
 
+/* Return: the site of the call by the whole stack; NULL where that is not to be had. */
+static struct strict_site *site_find(struct strict *table, struct loop *loop,
+				     const struct call_about *about)
+{
+	struct strict_site *site;
+	uint64_t key;
+
+	if (pyframe_walk(&watch.pyframe, &watch.self, loop->tstate_raddr, &table->walk))
+		return NULL;
+	key = stack_key(about->hook, &table->walk);
+	site = site_at(table, key);
+	if ((!site || !site->key) && !room_is_enough())
+		return NULL;
+	if (!site) {
+		strict_flush(loop);
+		site = site_at(table, key);
+	}
+	if (!site->key)
+		site_begin(site, key, loop, about);
+	spot_take(&watch.pyframe, loop->tstate_raddr, &site->spot);
+	*recent_of(table, about->hook, loop) = (uint8_t)(site - table->sites);
+	return site;
+}
+
 /*
  * Count a call that could have waited and ended at now. error is its errno, or 0.
  *
@@ -152,25 +203,15 @@ _hidden_ bool strict_count(struct loop *loop, const struct call_about *about, ui
 			   int error)
 {
 	struct strict *table = &tables[loop->slot_index];
-	uint64_t span = now - loop->call_start, key;
+	uint64_t span = now - loop->call_start;
 	struct strict_site *site;
 
-	if (!tables || !watch.is_frames_ok || !gil_owns_tstate(loop->tstate_raddr) ||
-	    pyframe_walk(&watch.pyframe, &watch.self, loop->tstate_raddr, &table->walk))
+	if (!tables || !watch.is_frames_ok || !gil_owns_tstate(loop->tstate_raddr))
 		return false;
-	key = stack_key(about->hook, &table->walk);
-	site = site_at(table, key);
-	if (!site) {
-		if (!room_is_enough())
-			return false;
-		strict_flush(loop);
-		site = site_at(table, key);
-	}
-	if (!site->key && !room_is_enough())
-		return false;
-	if (!site->key)
-		site_begin(site, key, loop, about);
-	if (site->is_exempt)
+	site = site_again(table, about->hook, loop);
+	if (unlikely(!site))
+		site = site_find(table, loop, about);
+	if (!site || site->is_exempt)
 		return false;
 	site->calls.n++;
 	site->calls.sum += span;

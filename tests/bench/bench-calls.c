@@ -6,15 +6,18 @@
  * would drown. Loaded by work.py through ctypes, so its calls go where those of any extension go:
  * through the preload if there is one. Each function makes n calls and returns the ns of one.
  */
+#include <fcntl.h>
 #include <semaphore.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define API __attribute__((visibility("default")))
 
 double recv_nothing(int fd, int n) API;
 double semaphore_free(int fd, int n) API;
+double read_nothing(int fd, int n) API;
 
 static double now_ns(void)
 {
@@ -47,4 +50,20 @@ double semaphore_free(int fd, int n)
 	for (int i = 0; i < n; i++)
 		sem_wait(&semaphore);
 	return (now_ns() - started) / n;
+}
+
+/* One that strict counts each time: a file is read, which has nothing in it. */
+double read_nothing(int fd, int n)
+{
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	double started = now_ns();
+	char byte;
+
+	(void)fd;
+	for (int i = 0; i < n; i++)
+		if (read(null_fd, &byte, 1))
+			return -1;
+	started = (now_ns() - started) / n;
+	close(null_fd);
+	return started;
 }

@@ -117,6 +117,38 @@ def a_class_that_is_called_often_is_not_blamed_for_its_maker(python):
                       ).report.assert_counts(path)
 
 
+@test(each=some_pythons)
+def the_same_call_from_two_lines_is_counted_at_each(python):
+    """Its innermost frame lies in the same place each time, with the same code at the same
+    instruction: it is the frames further out that differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        library = os.path.join(folder, "site-packages")
+        os.mkdir(library)
+        with open(os.path.join(library, "waits.py"), "w", encoding="utf-8") as module:
+            module.write("import os\n"
+                         "def inner():\n"
+                         "    os.stat('/')\n"
+                         "def waits():\n"
+                         "    inner()\n")
+        path = os.path.join(folder, "program.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write("import asyncio, sys\n"
+                          f"sys.path.insert(0, {library!r})\n"
+                          "from waits import waits\n"
+                          "async def main():\n"
+                          "    for i in range(5003):\n"
+                          "        waits()  # BAD: blocking-call 5003\n"
+                          "        waits()  # BAD: blocking-call 5003\n"
+                          "        if i % 7 == 0:\n"
+                          "            await asyncio.sleep(0)\n"
+                          "            waits()  # BAD: blocking-call 715\n"
+                          "asyncio.run(main())\n")
+        options = ["--strict", "--blocking-call", "10s", "--slow-callback", "10s"]
+        report = watch.watched([*python.argv, path], options + ["--long-turn", "10s"]).report
+        report.assert_counts(path)
+        assert not report.lost(), report.lost()
+
+
 @test
 def an_import_is_slow_as_an_import_and_not_by_its_calls():
     with tempfile.TemporaryDirectory() as folder:
