@@ -117,6 +117,8 @@ struct method_def {
 	F(PyGetSetDescr_Type)    \
 	F(PyMemberDescr_Type)    \
 	F(PyCoro_Type)           \
+	F(PyGen_Type)            \
+	F(PyAsyncGen_Type)       \
 	F(PyExc_TimeoutError)    \
 	F(PyExc_RuntimeError)    \
 	F(PyExc_TypeError)       \

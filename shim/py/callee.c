@@ -29,12 +29,29 @@ _hidden_ bool callee_of_code(PyObject *code, struct callee *ret_callee)
 	return true;
 }
 
-/* The code of a coroutine object, or of a generator that serves as one. */
+/* Whether it is CPython's own, not Cython's. */
+_hidden_ bool callee_is_coroutine(PyObject *object)
+{
+	void *type = py_type(object);
+
+	return type == py.PyCoro_Type || type == py.PyGen_Type || type == py.PyAsyncGen_Type;
+}
+
+/*
+ * The code of a coroutine object, or of a generator that serves as one. CPython's are read and not
+ * asked: the attributes are audited, and a hook of the program's would hear of each.
+ */
 _hidden_ bool callee_of_coroutine(PyObject *coroutine, struct callee *ret_callee)
 {
-	PyObject *code = py_get(coroutine, "cr_code");
+	uint64_t code_raddr;
+	PyObject *code;
 	bool is_known;
 
+	if (watch.is_frames_ok && callee_is_coroutine(coroutine))
+		return !pyframe_coroutine_code(&watch.pyframe, &watch.self,
+					       (uint64_t)(uintptr_t)coroutine, &code_raddr) &&
+		       callee_of_code((PyObject *)(uintptr_t)code_raddr, ret_callee);
+	code = py_get(coroutine, "cr_code");
 	if (!code)
 		code = py_get(coroutine, "gi_code");
 	if (!code)

@@ -9,4 +9,5 @@
 
 bool callee_of(PyObject *callable, struct callee *ret_callee);
 bool callee_of_code(PyObject *code, struct callee *ret_callee);
+bool callee_is_coroutine(PyObject *object);
 bool callee_of_coroutine(PyObject *coroutine, struct callee *ret_callee);

@@ -142,7 +142,6 @@ static bool chain_take(PyObject *task, struct stack_buf *ret_stack, struct pyfra
 {
 	PyObject *coroutine = py_get(task, "_coro");
 	struct task_chain chain;
-	uint32_t n;
 
 	if (!coroutine)
 		return false;
@@ -151,11 +150,7 @@ static bool chain_take(PyObject *task, struct stack_buf *ret_stack, struct pyfra
 	if (chain.end == TASK_END_RUNS || chain.end == TASK_END_OVER || !chain.n_links ||
 	    (chain.end == TASK_END_NEW && chain.n_links == 1))
 		return false;
-	n = chain.n_links;
-	*ret_found = (struct pyframe_stack){.n_frames = n, .end = PYFRAME_END_COMPLETE};
-	for (uint32_t i = 0; i < n; i++)
-		ret_found->frames[i] = chain.links[n - 1 - i].addr;
-	emit_stack_names(&watch.self, ret_found, ret_stack);
+	tell_chain(&chain, ret_found, ret_stack);
 	return ret_stack->stack.n_frames > 0;
 }
 

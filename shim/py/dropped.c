@@ -161,12 +161,11 @@ static bool is_untouched(PyObject *coroutine)
 
 	if (coroutine_suspended.function)
 		return !getter_is_true(&coroutine_suspended, coroutine);
-	frame = py_get(coroutine, "cr_frame");
+	frame = *(PyObject **)((char *)coroutine + coroutine_frame_offset);
 	lasti = frame ? py_get(frame, "f_lasti") : NULL;
 	number = lasti ? py.PyLong_AsLong(lasti) : 0;
 	py.PyErr_Clear();
 	tell_unref(lasti);
-	tell_unref(frame);
 	return number < 0;
 }
 

@@ -9,4 +9,5 @@
 
 PyObject *error_cancelled_class(void);
 bool error_is_cancelled(PyObject *exception);
+PyObject *error_frame(PyObject *trace);
 uint64_t error_outermost(PyObject *exception);

@@ -13,10 +13,10 @@
 #define FRAME_CODE_OFFSET_3_8 32
 
 /*
- * The code of a frame, by the interpreter's word. 3.8 has no function for it, and the attribute may
- * be audited: PyFrameObject.f_code of 3.8 Include/frameobject.h.
+ * The code of a frame, by the interpreter's word; the frame holds it. The attribute f_code is
+ * audited, and 3.8 has no function for it: PyFrameObject.f_code of 3.8 Include/frameobject.h.
  */
-static uint64_t frame_code(PyObject *frame)
+_hidden_ uint64_t frame_code(PyObject *frame)
 {
 	PyObject *code;
 

@@ -4,4 +4,7 @@
 
 #include <stdint.h>
 
+#include "py/api.h"
+
 uint64_t frame_tstate(void);
+uint64_t frame_code(PyObject *frame);

@@ -92,7 +92,7 @@ static PyObject *waiting_task(PyObject *outer)
 static bool is_unread(PyObject *task, struct stack_buf *ret_stack)
 {
 	PyObject *coroutine = py_get(task, "_coro");
-	struct pyframe_stack found = {.end = PYFRAME_END_COMPLETE};
+	struct pyframe_stack found;
 	struct task_chain chain;
 
 	if (!coroutine)
@@ -101,10 +101,7 @@ static bool is_unread(PyObject *task, struct stack_buf *ret_stack)
 	py.Py_DecRef(coroutine);
 	if (chain.end != TASK_END_WAITS || !chain.n_links)
 		return false;
-	found.n_frames = chain.n_links;
-	for (uint32_t i = 0; i < chain.n_links; i++)
-		found.frames[i] = chain.links[chain.n_links - 1 - i].addr;
-	emit_stack_names(&watch.self, &found, ret_stack);
+	tell_chain(&chain, &found, ret_stack);
 	return ret_stack->stack.n_frames &&
 	       unused_result((PyObject *)(uintptr_t)found.frames[0].code_raddr,
 			     found.frames[0].lasti, watch.pyframe.layout.minor);

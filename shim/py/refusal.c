@@ -159,7 +159,7 @@ static bool is_frameworks(const struct record_frame *frame)
 static bool is_at_with(void)
 {
 	PyObject *frame = py.PyEval_GetFrame();
-	PyObject *code = frame ? py_get(frame, "f_code") : NULL;
+	PyObject *code = frame ? (PyObject *)(uintptr_t)frame_code(frame) : NULL;
 	PyObject *bytes = code ? py_get(code, "co_code") : NULL;
 	PyObject *lasti = frame ? py_get(frame, "f_lasti") : NULL;
 	PyObject *opcode = NULL;
@@ -172,7 +172,6 @@ static bool is_at_with(void)
 	tell_unref(opcode);
 	tell_unref(lasti);
 	tell_unref(bytes);
-	tell_unref(code);
 	return number == 53;
 }
 

@@ -12,6 +12,8 @@
 
 #include "intern.h"
 #include "py/callee.h"
+#include "py/error.h"
+#include "py/frame.h"
 #include "py/tell.h"
 
 /* The class of an exception comes before its text. */
@@ -164,12 +166,10 @@ static int32_t line_of(PyObject *object, const char *name)
 
 static bool frame_tell(PyObject *frame, int32_t line, struct record_frame *ret_frame)
 {
-	PyObject *code = py_get(frame, "f_code");
+	PyObject *code = (PyObject *)(uintptr_t)frame_code(frame);
 	struct callee callee;
-	bool is_known = code && callee_of_code(code, &callee);
 
-	tell_unref(code);
-	if (!is_known)
+	if (!code || !callee_of_code(code, &callee))
 		return false;
 	*ret_frame = (struct record_frame){
 		.file_str = callee.file_str,
@@ -232,10 +232,9 @@ _hidden_ void tell_traceback(PyObject *exception, struct stack_buf *ret_stack)
 	for (uint32_t i = 0; trace && i < n; i++, trace = step(trace, "tb_next")) {
 		if (i + RECORD_MAX_FRAMES < n)
 			continue;
-		frame = py_get(trace, "tb_frame");
+		frame = error_frame(trace);
 		n_frames += frame && frame_tell(frame, line_of(trace, "tb_lineno"),
 						&ret_stack->frames[n_frames]);
-		tell_unref(frame);
 	}
 	tell_unref(trace);
 	ret_stack->stack.n_frames = n_frames;
@@ -255,12 +254,35 @@ static PyObject *of_any(PyObject *object, const char *of_coroutine, const char *
 	return found ? found : py_get(object, of_async_generator);
 }
 
-/*
- * Where a suspended coroutine waits, through all that it awaits, the innermost first.
- *
- * Return: false when it does not wait: it has ended, or has not begun and stands at its first line.
- */
-_hidden_ bool tell_awaits(PyObject *coroutine, struct stack_buf *ret_stack)
+/* A chain of awaits as a stack, the innermost first. */
+_hidden_ void tell_chain(const struct task_chain *chain, struct pyframe_stack *ret_found,
+			 struct stack_buf *ret_stack)
+{
+	uint32_t n = chain->n_links;
+
+	*ret_found = (struct pyframe_stack){.n_frames = n, .end = PYFRAME_END_COMPLETE};
+	for (uint32_t i = 0; i < n; i++)
+		ret_found->frames[i] = chain->links[n - 1 - i].addr;
+	emit_stack_names(&watch.self, ret_found, ret_stack);
+}
+
+/* Of what CPython itself makes: its attributes are audited, so it is read. */
+static bool awaits_read(PyObject *coroutine, struct stack_buf *ret_stack)
+{
+	struct pyframe_stack found;
+	struct task_chain chain;
+
+	task_follow(&watch.pyframe, &watch.self, (uint64_t)(uintptr_t)coroutine, &chain);
+	if (chain.end == TASK_END_OVER)
+		chain.n_links--;
+	tell_chain(&chain, &found, ret_stack);
+	if (chain.end == TASK_END_NEW && ret_stack->stack.n_frames)
+		ret_stack->frames[0].line = ret_stack->frames[0].first_line;
+	return ret_stack->stack.n_frames;
+}
+
+/* Of what others make, as Cython does. */
+static bool awaits_ask(PyObject *coroutine, struct stack_buf *ret_stack)
 {
 	PyObject *next, *frame;
 	uint32_t n = 0;
@@ -284,4 +306,17 @@ _hidden_ bool tell_awaits(PyObject *coroutine, struct stack_buf *ret_stack)
 	ret_stack->stack.n_frames = n;
 	frames_reverse(ret_stack);
 	return n;
+}
+
+/*
+ * Where a suspended coroutine waits, through all that it awaits, the innermost first; of one that
+ * has not begun, its first line.
+ *
+ * Return: false when it has ended.
+ */
+_hidden_ bool tell_awaits(PyObject *coroutine, struct stack_buf *ret_stack)
+{
+	if (watch.is_frames_ok && callee_is_coroutine(coroutine))
+		return awaits_read(coroutine, ret_stack);
+	return awaits_ask(coroutine, ret_stack);
 }

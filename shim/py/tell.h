@@ -3,6 +3,7 @@
 #pragma once
 
 #include "emit.h"
+#include "pyframe/task.h"
 #include "py/api.h"
 
 /* What is shown of a text. */
@@ -17,4 +18,6 @@ uint32_t tell_class(PyObject *class);
 void tell_exception(PyObject *exception, struct pitfall_facts *facts);
 void tell_task(PyObject *task, struct pitfall_facts *facts);
 void tell_traceback(PyObject *exception, struct stack_buf *ret_stack);
+void tell_chain(const struct task_chain *chain, struct pyframe_stack *ret_found,
+		struct stack_buf *ret_stack);
 bool tell_awaits(PyObject *coroutine, struct stack_buf *ret_stack);

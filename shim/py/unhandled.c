@@ -16,6 +16,7 @@
 #include "emit.h"
 #include "fork.h"
 #include "intern.h"
+#include "py/error.h"
 #include "py/frame.h"
 #include "py/method.h"
 #include "py/refusal.h"
@@ -82,14 +83,12 @@ _hidden_ enum pitfall unhandled_pitfall(PyObject *exception, const struct stack_
 
 static bool frame_is_of_coroutine(PyObject *frame)
 {
-	PyObject *code = frame ? py_get(frame, "f_code") : NULL;
+	PyObject *code = (PyObject *)(uintptr_t)frame_code(frame);
 	PyObject *flags = code ? py_get(code, "co_flags") : NULL;
 	long bits = flags ? py.PyLong_AsLong(flags) : 0;
 
 	if (flags)
 		py.Py_DecRef(flags);
-	if (code)
-		py.Py_DecRef(code);
 	return bits & CODE_COROUTINE;
 }
 
@@ -99,10 +98,8 @@ static bool came_through_coroutine(PyObject *exception)
 	bool is_found = false;
 
 	for (int i = 0; trace && trace != py._Py_NoneStruct && i < TRACE_MAX; i++) {
-		frame = py_get(trace, "tb_frame");
-		is_found |= frame_is_of_coroutine(frame);
-		if (frame)
-			py.Py_DecRef(frame);
+		frame = error_frame(trace);
+		is_found |= frame && frame_is_of_coroutine(frame);
 		next = is_found ? NULL : py_get(trace, "tb_next");
 		py.Py_DecRef(trace);
 		trace = next;
