@@ -147,6 +147,7 @@ static int open_daemon(struct attach *attach)
 
 	shared_report_options(&attach->shared, &config.options);
 	config.has_slices = shared_wants_timeline(&attach->shared);
+	config.has_tapes = shared_wants_recording(&attach->shared);
 	own_code_add_globs(&config.own, attach->shared.own_code);
 	r = daemon_new(&config, &attach->daemon);
 	return r ? r : open_signals(attach);

@@ -143,6 +143,8 @@ int cmd_diff(int argc, char **argv)
 		cli_usage("diff: two sides are needed: loophound diff BASE NEW");
 	if (ask.shared.baseline_path)
 		cli_usage("diff: the baseline is BASE; --baseline is for run and report");
+	if (shared_wants_recording(&ask.shared))
+		cli_usage("diff: a recording (.lhr) can be made by run, attach and report");
 	shared_check_gates(&ask.shared);
 	shared_check_baseline(&ask.shared);
 	status = shared_open_outputs(&ask.shared);

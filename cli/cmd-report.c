@@ -146,6 +146,8 @@ int cmd_report(int argc, char **argv)
 	argv[0] = name;
 	user_advice_load();
 	argp_parse(&argp, argc, argv, 0, NULL, &ask);
+	if (shared_wants_recording(&ask.shared) && !sources_are_recordings(ask.files, ask.n_files))
+		cli_usage("report: a recording (.lhr) can be made of recordings only");
 	shared_check_gates(&ask.shared);
 	shared_check_baseline(&ask.shared);
 	status = shared_open_outputs(&ask.shared);

@@ -119,6 +119,7 @@ static int run_open_daemon(struct run *run)
 
 	shared_report_options(&run->shared, &config.options);
 	config.has_slices = shared_wants_timeline(&run->shared);
+	config.has_tapes = shared_wants_recording(&run->shared);
 	own_code_add_globs(&config.own, run->shared.own_code);
 	r = daemon_new(&config, &run->daemon);
 	if (!r)

@@ -139,9 +139,9 @@ static const struct argp_option limits_options[] = {
 
 const struct argp shared_limits_argp = {.options = limits_options, .parser = parse_limits};
 
-#define FORMATS                                                                          \
-	".json, .jsonl, .txt, .md, .sarif, .xml (JUnit), .folded, .speedscope.json and " \
-	".trace.json"
+#define FORMATS                                                                       \
+	".json, .jsonl, .txt, .md, .sarif, .xml (JUnit), .folded, .speedscope.json, " \
+	".trace.json and .lhr"
 
 static void take_output(struct shared *shared, const char *path)
 {
@@ -378,6 +378,14 @@ bool shared_wants_timeline(const struct shared *shared)
 {
 	for (unsigned int i = 0; i < shared->n_outputs; i++)
 		if (output_is_timeline(&shared->outputs[i]))
+			return true;
+	return false;
+}
+
+bool shared_wants_recording(const struct shared *shared)
+{
+	for (unsigned int i = 0; i < shared->n_outputs; i++)
+		if (output_is_recording(&shared->outputs[i]))
 			return true;
 	return false;
 }

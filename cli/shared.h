@@ -54,6 +54,7 @@ int shared_store_baseline(struct shared *shared, const struct report *report);
 void shared_begin_command_line(struct shared *shared);
 void shared_annotate(const struct shared *shared, const struct report *report);
 bool shared_wants_timeline(const struct shared *shared);
+bool shared_wants_recording(const struct shared *shared);
 void shared_say_gates(const struct shared *shared, const struct report *report);
 void shared_report_options(const struct shared *shared, struct report_options *ret_options);
 int shared_open_outputs(struct shared *shared);

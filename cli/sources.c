@@ -35,6 +35,16 @@ static bool is_json(const char *path)
 	return head[strspn(head, " \t\r\n")] == '{';
 }
 
+/* Whether there are any and none is a report that was written already, in which all is summed up.
+ */
+bool sources_are_recordings(char **paths, int n_paths)
+{
+	for (int i = 0; i < n_paths; i++)
+		if (is_json(paths[i]))
+			return false;
+	return n_paths;
+}
+
 /* Return: 0 when it could be read so far as it goes, else the exit status. */
 static int read_recording(struct daemon *daemon, const char *path)
 {
@@ -117,6 +127,7 @@ int sources_read(struct sources *sources, const struct shared *shared, char **pa
 
 	shared_report_options(shared, &config.options);
 	config.has_slices = shared_wants_timeline(shared);
+	config.has_tapes = shared_wants_recording(shared);
 	own_code_add_globs(&config.own, shared->own_code);
 	r = daemon_new(&config, &sources->daemon);
 	for (int i = 0; !r && i < n_paths; i++) {

@@ -10,5 +10,6 @@ struct sources {
 	struct report report;
 };
 
+bool sources_are_recordings(char **paths, int n_paths);
 int sources_read(struct sources *sources, const struct shared *shared, char **paths, int n_paths);
 void sources_deinit(struct sources *sources);

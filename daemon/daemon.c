@@ -94,6 +94,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 	listen_close(daemon);
 	aggregate_free(daemon->aggregate);
 	slices_deinit(&daemon->slices);
+	reel_deinit(&daemon->reel);
 	symbols_free(daemon->symbols);
 	names_free(daemon->names);
 	if (daemon->epoll_fd >= 0)
@@ -209,6 +210,11 @@ static void inherit_own_code(struct daemon *daemon, struct watch *watch)
 void daemon_link_watch(struct daemon *daemon, struct watch *watch)
 {
 	inherit_own_code(daemon, watch);
+	if (daemon->config.has_tapes) {
+		watch->tape = tape_new();
+		if (!watch->tape && !daemon->reel.error)
+			daemon->reel.error = -ENOMEM;
+	}
 	watch->next = daemon->watches;
 	daemon->watches = watch;
 	daemon->n_watches++;
@@ -325,6 +331,7 @@ void daemon_end_watch_at(struct daemon *daemon, struct watch *watch, bool is_kil
 	struct drain drain = daemon_drain_state(daemon);
 
 	drain_last(&drain, watch, is_killed, ended_ns);
+	reel_add(&daemon->reel, watch, is_killed, ended_ns);
 	if (keep_process(daemon, watch, is_killed) || keep_loops(daemon, watch))
 		daemon->lost.n[LOST_PROCESSES]++;
 	daemon_unlink_watch(daemon, watch);

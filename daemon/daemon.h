@@ -12,6 +12,7 @@
 #include "model.h"
 #include "names.h"
 #include "own-code.h"
+#include "tape.h"
 #include "watch.h"
 
 /* What a descriptor in the daemon's epoll set belongs to; embedded in its owner. */
@@ -29,6 +30,7 @@ struct daemon_config {
 	const char *service;
 	const char *base_dir;
 	bool has_slices; /* keep what held the loops one by one */
+	bool has_tapes;	 /* keep all records, for a recording */
 	bool is_live;	 /* tell stalls on stderr as they come */
 };
 
@@ -44,6 +46,7 @@ struct daemon {
 	struct symbols *symbols; /* NULL: native frames were not asked for */
 	struct aggregate *aggregate;
 	struct slices slices;
+	struct reel reel;
 	struct live live;
 	struct client *clients;
 	uint32_t n_clients;

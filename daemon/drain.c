@@ -382,6 +382,8 @@ void drain_record(struct drain *drain, struct watch *watch, const struct record 
 		watch->lost.n[LOST_RECORD_CORRUPT]++;
 		return;
 	}
+	if (watch->tape)
+		tape_add(watch->tape, record, size_bytes);
 	slices_add(drain->slices, watch, record);
 	switch (record->type) {
 	case RECORD_CALL:

@@ -5,11 +5,13 @@
  * The chunks are put back into a region of our own, in two passes: first the header, the strings
  * and the slots, of which the last ones count, then the records, in order, through the same door
  * as those of a ring. A file that ends in the middle of a chunk was cut by a crash; all before
- * that is good. One that makes no sense is read up to that place.
+ * that is good. One that makes no sense is read up to that place. Several in one file, one behind
+ * the other, are as many processes.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,6 +24,14 @@
 
 /* A process that stalls all the time writes some MiB a minute. */
 #define RECORDING_MAX_BYTES (UINT64_C(4) << 30)
+
+/* What the chunks say of the process beside what is put back. */
+struct ending {
+	bool has_ended; /* it said so itself */
+	bool was_seen;	/* else it was there last at seen_ns */
+	nsec_t seen_ns;
+	char folder[256];
+};
 
 struct cursor {
 	const unsigned char *bytes;
@@ -47,6 +57,30 @@ static int cursor_next(struct cursor *cursor, struct chunk *ret_chunk,
 	padded = ((size_t)ret_chunk->size_bytes + 7) & ~(size_t)7;
 	cursor->at += sizeof(*ret_chunk) + MIN(padded, left);
 	return 0;
+}
+
+/* Whether another recording begins here. */
+static bool begins_recording(const unsigned char *bytes, size_t n_bytes)
+{
+	uint64_t magic;
+
+	if (n_bytes < sizeof(struct recording_header))
+		return false;
+	memcpy(&magic, bytes, sizeof(magic));
+	return magic == RECORDING_MAGIC;
+}
+
+/* How far the recording reaches that begins here; its chunks are only stepped over. */
+static size_t recording_length(const unsigned char *bytes, size_t n_bytes)
+{
+	struct cursor cursor = {bytes, n_bytes, MIN(sizeof(struct recording_header), n_bytes)};
+	const unsigned char *payload;
+	struct chunk chunk;
+
+	while (!cursor_next(&cursor, &chunk, &payload))
+		if (begins_recording(bytes + cursor.at, n_bytes - cursor.at))
+			return cursor.at;
+	return n_bytes;
 }
 
 static bool chunk_fits(const struct chunk *chunk, size_t room)
@@ -79,21 +113,45 @@ static int recording_place(struct region *region, const struct chunk *chunk,
 		return 0;
 	case CHUNK_RECORDS:
 	case CHUNK_END:
+	case CHUNK_LAST:
+	case CHUNK_FOLDER:
 		return 0;
 	default:
 		return RECORDING_E_CORRUPT;
 	}
 }
 
+/* What a chunk says of the process as a whole. */
+static void ending_learn(struct ending *ending, const struct chunk *chunk,
+			 const unsigned char *payload)
+{
+	switch (chunk->kind) {
+	case CHUNK_END:
+		ending->has_ended = true;
+		break;
+	case CHUNK_LAST:
+		ending->was_seen = true;
+		ending->seen_ns = chunk->position;
+		break;
+	case CHUNK_FOLDER:
+		snprintf(ending->folder, sizeof(ending->folder), "%.*s",
+			 (int)MIN(chunk->size_bytes, sizeof(ending->folder) - 1),
+			 (const char *)payload);
+		break;
+	default:
+		break;
+	}
+}
+
 /* First pass. good_bytes is how far the second one may go. */
 static int recording_place_all(struct cursor cursor, struct region *region, size_t *ret_good_bytes,
-			       bool *ret_has_ended)
+			       struct ending *ret_ending)
 {
 	bool has_header = false;
 	int r = 0;
 
-	*ret_has_ended = false;
-	while (!r && !*ret_has_ended) {
+	*ret_ending = (struct ending){0};
+	while (!r && !ret_ending->has_ended && !ret_ending->was_seen) {
 		const unsigned char *payload;
 		struct chunk chunk;
 
@@ -102,13 +160,11 @@ static int recording_place_all(struct cursor cursor, struct region *region, size
 		if (!r)
 			r = recording_place(region, &chunk, payload, &has_header);
 		if (!r)
-			*ret_has_ended = chunk.kind == CHUNK_END;
+			ending_learn(ret_ending, &chunk, payload);
 	}
 	if (!has_header)
 		return r == RECORDING_E_TRUNCATED || r == -ENODATA ? RECORDING_E_TRUNCATED
 								   : RECORDING_E_CORRUPT;
-	if (!r || (r == -ENODATA && *ret_has_ended))
-		return 0;
 	/* No end chunk: the process was killed, or still writes. That alone is no damage. */
 	return r == -ENODATA ? 0 : r;
 }
@@ -151,7 +207,7 @@ static int recording_take_all(struct daemon *daemon, struct cursor cursor, struc
 		struct chunk chunk;
 
 		r = cursor_next(&cursor, &chunk, &payload);
-		if (r || chunk.kind == CHUNK_END)
+		if (r || chunk.kind == CHUNK_END || chunk.kind == CHUNK_LAST)
 			break;
 		if (chunk.kind == CHUNK_RECORDS)
 			r = recording_take_records(&drain, watch, payload, chunk.size_bytes,
@@ -200,35 +256,33 @@ static int recording_replay(struct daemon *daemon, struct cursor cursor)
 {
 	struct watch *watch = NULL;
 	struct region region;
-	size_t good_bytes;
+	size_t good_bytes = 0;
+	struct ending ending;
 	nsec_t ended_ns;
-	bool has_ended;
 	int r, records_r;
 	void *base = calloc(1, REGION_BYTES);
 
 	if (!base)
 		return -ENOMEM;
 	region = region_at(base);
-	r = recording_place_all(cursor, &region, &good_bytes, &has_ended);
+	r = recording_place_all(cursor, &region, &good_bytes, &ending);
 	records_r = recording_watch(daemon, base, &watch);
 	if (records_r)
 		return r ? r : records_r;
+	memcpy(watch->cwd, ending.folder, sizeof(watch->cwd));
 	watch_identify(watch, 0, &daemon->config.own);
 	daemon_link_watch(daemon, watch);
 	cursor.n_bytes = good_bytes;
 	records_r = recording_take_all(daemon, cursor, watch, &ended_ns);
+	if (ending.was_seen)
+		ended_ns = MAX(ended_ns, ending.seen_ns);
 	recording_set_times(daemon, watch, ended_ns);
-	daemon_end_watch_at(daemon, watch, !has_ended, ended_ns);
+	daemon_end_watch_at(daemon, watch, !ending.has_ended, ended_ns);
 	return r ? r : records_r;
 }
 
-/*
- * Read a recording into the daemon, as a process that has ended. Whatever was wrong with it is
- * counted among what was lost, and what could be read is there.
- *
- * Return: 0, an enum recording_result, or a negative errno.
- */
-int recording_read(struct daemon *daemon, const unsigned char *bytes, size_t n_bytes)
+/* One process. */
+static int recording_read_one(struct daemon *daemon, const unsigned char *bytes, size_t n_bytes)
 {
 	struct cursor cursor = {
 		.bytes = bytes,
@@ -246,6 +300,29 @@ int recording_read(struct daemon *daemon, const unsigned char *bytes, size_t n_b
 	else if (r > 0)
 		daemon->lost.n[LOST_RECORDING_CORRUPT]++;
 	return r;
+}
+
+/*
+ * Read a recording into the daemon, as processes that have ended. Whatever was wrong with it is
+ * counted among what was lost, and what could be read is there.
+ *
+ * Return: 0, the first enum recording_result that is not, or a negative errno.
+ */
+int recording_read(struct daemon *daemon, const unsigned char *bytes, size_t n_bytes)
+{
+	int first = 0;
+
+	do {
+		size_t length = recording_length(bytes, n_bytes);
+		int r = recording_read_one(daemon, bytes, length);
+
+		if (r < 0)
+			return r;
+		first = first ? first : r;
+		bytes += length;
+		n_bytes -= length;
+	} while (n_bytes);
+	return first;
 }
 
 /* Likewise, of a file. It is read whole: a file that is mapped can shrink under its reader. */

@@ -114,6 +114,13 @@ static int take_open(struct daemon *daemon, struct watch *watch, struct report *
 	return r;
 }
 
+static int write_recording(const void *from, FILE *out)
+{
+	const struct daemon *daemon = from;
+
+	return reel_write(&daemon->reel, daemon->watches, out);
+}
+
 static void take_losses(struct daemon *daemon, struct report *report)
 {
 	report->lost = daemon->lost;
@@ -164,6 +171,8 @@ int snapshot_take(struct daemon *daemon, struct report *ret_report)
 		return r;
 	if (daemon->config.has_slices && slices_copy(&daemon->slices, &report))
 		return -ENOMEM;
+	if (daemon->config.has_tapes)
+		report.recording = (struct report_recording){write_recording, daemon};
 	take_losses(daemon, &report);
 	qsort(report.processes, report.n_processes, sizeof(*report.processes), process_compare);
 	report_sort(&report);

@@ -123,6 +123,7 @@ struct watch *watch_free(struct watch *watch)
 	stall_deinit(&watch->stalls);
 	native_deinit(&watch->natives);
 	trace_deinit(&watch->trace);
+	tape_free(watch->tape);
 	if (watch->pidfd >= 0)
 		close(watch->pidfd);
 	if (watch->root_fd >= 0)

@@ -12,6 +12,7 @@
 #include "native.h"
 #include "own-code.h"
 #include "stall.h"
+#include "tape.h"
 #include "trace.h"
 #include "wire/region.h"
 
@@ -43,6 +44,7 @@ struct watch {
 	struct stall_table stalls;
 	struct native_table natives;
 	struct trace_table trace;
+	struct tape *tape; /* NULL: no recording is asked for */
 };
 
 enum watch_result {

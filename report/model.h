@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/defs.h"
 #include "figure.h"
@@ -204,6 +205,12 @@ struct report_options {
 	const char *own_code;
 };
 
+/* What a recording is written from; the daemon, that knows how, outlives the report. */
+struct report_recording {
+	int (*write)(const void *from, FILE *out); /* NULL: none was kept */
+	const void *from;
+};
+
 struct report {
 	const char *root_dir; /* of the repository, from which files are named; NULL: none */
 	const char *(*kind_help)(enum finding_kind kind); /* may be NULL, and return NULL */
@@ -225,6 +232,7 @@ struct report {
 	struct allowance *allowances;
 	uint32_t n_allowances;
 	struct report_baseline baseline;
+	struct report_recording recording;
 	struct losses lost;
 };
 

@@ -49,6 +49,12 @@ static int write_folded(FILE *out, const struct report *report)
 	return 0;
 }
 
+static int write_recording(FILE *out, const struct report *report)
+{
+	return report->recording.write ? report->recording.write(report->recording.from, out)
+				       : -ENODATA;
+}
+
 /* The longer suffix first. */
 static const struct format {
 	const char *suffix;
@@ -65,7 +71,7 @@ static const struct format {
 	{".sarif", sarif_write},
 	{".xml", junit_write},
 	{".folded", write_folded},
-	{".lhr", NULL},
+	{".lhr", write_recording},
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -98,6 +104,12 @@ const char *output_suffix(unsigned int format)
 bool output_is_timeline(const struct output *output)
 {
 	return formats[output->format].write == write_timeline;
+}
+
+/* Whether all records are wanted. */
+bool output_is_recording(const struct output *output)
+{
+	return formats[output->format].write == write_recording;
 }
 
 /* path has to outlive the output. Return: 0 or a negative errno. */

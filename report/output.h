@@ -24,6 +24,7 @@ struct output {
 int output_format_of(const char *path, unsigned int *ret_format);
 const char *output_suffix(unsigned int format);
 bool output_is_timeline(const struct output *output);
+bool output_is_recording(const struct output *output);
 int output_open(struct output *output, const char *path, unsigned int format);
 int output_write(struct output *output, const struct report *report);
 void output_close(struct output *output);

@@ -7,7 +7,9 @@
 
 /*
  * A file header, then chunks. Each chunk is its header and size_bytes of payload, padded to 8.
- * A chunk cut short by a crash ends the file; all before it is good.
+ * A chunk cut short by a crash ends the file; all before it is good. Where a chunk is due another
+ * file header may stand: the recording of another process begins. So recordings can be joined by
+ * putting one behind the other.
  */
 #define RECORDING_MAGIC UINT64_C(0x434552504f4f4c00)
 
@@ -22,7 +24,9 @@ enum chunk_kind {
 	CHUNK_ARENA = 2,   /* arena bytes; position = offset in the arena, header included */
 	CHUNK_RECORDS = 3, /* whole records, one after the other, no pads */
 	CHUNK_SLOT = 4,	   /* struct slot; position = its index; the last one of an index counts */
-	CHUNK_END = 5,	   /* the process ended, or joined a daemon; nothing follows */
+	CHUNK_END = 5,	   /* the process ended, or joined a daemon; nothing of it follows */
+	CHUNK_LAST = 6,	   /* it was seen last at position, in ns of CLOCK_MONOTONIC; likewise */
+	CHUNK_FOLDER = 7,  /* the folder it ran in, which relative file names begin at */
 };
 
 struct chunk {

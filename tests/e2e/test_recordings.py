@@ -173,4 +173,130 @@ def folder_that_cannot_be_written_does_not_hurt():
     watch.assert_same(bare, outcome)
 
 
+WORKER = """
+import asyncio, os, signal, time
+
+async def main():
+    for _ in range(7):
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # BAD: blocking-call 7
+
+asyncio.run(main())
+"""
+STUCK = """
+import asyncio, os, signal, time
+
+left, right = os.pipe()
+
+async def main():
+    await asyncio.sleep(0)
+    os.write(right, b"x")
+    time.sleep(1000)  # BAD: stuck 1
+
+pid = os.fork()
+if not pid:
+    asyncio.run(main())
+os.read(left, 1)
+time.sleep(1.7)  # How long it is stuck before somebody ends it.
+os.kill(pid, signal.SIGKILL)
+os.waitpid(pid, 0)
+"""
+
+
+def recorded_by_run(*argv, options=(), cwd=None):
+    """(what the run itself reported, the recording it left)."""
+    folder = tempfile.mkdtemp(prefix="recorded-")
+    path, recording = os.path.join(folder, "r.json"), os.path.join(folder, "r.lhr")
+    outcome = watch.run([paths.LOOPHOUND, "run", "--quiet", *options, "--report", path, "--report", recording, "--",
+                         *argv], cwd=cwd)
+    return outcome, Report.load(path), recording
+
+
+def essence(report):
+    """All of the findings but times, which the last look at the clock makes a little more exact, and
+    the order in which processes met, which a recording has one after the other."""
+    return sorted(
+        json.dumps([f["fingerprint"], f["severity"], f["count"], f["culprit"], f["call"], sorted(f["pids"]),
+                    sorted(json.dumps([stack["count"], stack["frames"]]) for stack in f["stacks"])])
+        for f in report.findings)
+
+
+def assert_alike(live, later):
+    assert essence(later) == essence(live), later.brief() + live.brief()
+    by_print = {finding["fingerprint"]: finding for finding in live.findings}
+    for mine in later.findings:
+        theirs = by_print[mine["fingerprint"]]
+        assert abs(mine["total_ns"] - theirs["total_ns"]) <= theirs["total_ns"] * 0.001, (mine, theirs)
+    figures = [sorted((loop["pid"], loop["framework"], loop["turns"], loop["callbacks"]) for loop in report.loops)
+               for report in (live, later)]
+    assert figures[0] == figures[1], figures
+    assert later.lost() == live.lost()
+
+
+@test(each=["same.py", "forks.py", "tasks.py"])
+def run_leaves_a_recording_that_says_the_same(name):
+    path = paths.program(name)
+    # By a relative name, as Python before 3.9 writes it into the code.
+    outcome, live, recording = recorded_by_run(*pythons.debian().argv, name, cwd=os.path.dirname(path))
+    assert live.findings and outcome.stderr.count(b"loophound:") == 0, outcome.text()
+    assert_alike(live, assert_read(read(recording)))
+    again = recording + ".again.lhr"
+    outcome = watch.run([paths.LOOPHOUND, "report", "--quiet", "--report", again, recording])
+    assert outcome.status == 0, outcome.text()
+    with open(recording, "rb") as first, open(again, "rb") as second:
+        assert first.read() == second.read()
+
+
+@test
+def recordings_behind_one_another_are_one():
+    _, live, recording = recorded_by_run(*pythons.debian().argv, BLOCKS, "7")
+    with open(recording, "rb") as file:
+        content = file.read()
+    report = assert_read(read(write(content * 3)))
+    assert report.counts() == {("blocking-call", mark_line(BLOCKS, "blocking-call")): 3 * 7}, report.brief()
+    assert len(report.processes) == 3 and not report.lost(), report.brief()
+    # One that is cut short hides none of those before it.
+    report = assert_read(read(write(content * 2 + content[:len(content) // 2])))
+    assert report.one("blocking-call")["count"] >= 2 * 7 and report.lost(), report.brief()
+
+
+@test
+def a_process_that_was_killed_is_stuck_in_the_recording_as_well():
+    path = os.path.join(tempfile.mkdtemp(prefix="stuck-"), "app.py")
+    with open(path, "w") as file:
+        file.write(STUCK)
+    outcome, live, recording = recorded_by_run(*pythons.debian().argv, path)
+    later = assert_read(read(recording))
+    live.assert_counts(path)
+    later.assert_counts(path)
+    assert abs(later.one("stuck")["max_ns"] - live.one("stuck")["max_ns"]) < 50e6, (later.brief(), live.brief())
+
+
+@test
+def what_still_runs_is_in_the_recording():
+    path = os.path.join(tempfile.mkdtemp(prefix="runs-"), "app.py")
+    with open(path, "w") as file:
+        file.write("import os\nleft, right = os.pipe()\npid = os.fork()\nif pid:\n    os.read(left, 1)\n"
+                   "    os.write(1, str(pid).encode())\n    os._exit(0)\n" + WORKER + "os.write(right, b'x')\nos.close(1)\n"
+                   "os.close(2)\nsignal.pause()\n")
+    outcome, live, recording = recorded_by_run(*pythons.debian().argv, path)
+    os.kill(int(outcome.stdout), 9)
+    live.assert_counts(path)
+    assert_alike(live, assert_read(read(recording)))
+
+
+@test
+def a_recording_that_cannot_be_made_is_refused():
+    outcome, _, recording = recorded_by_run(*pythons.debian().argv, BLOCKS, "7")
+    summed = os.path.join(os.path.dirname(recording), "r.json")
+    for command in (["report", summed], ["report", recording, summed], ["report"], ["diff", summed, summed]):
+        outcome = watch.run([paths.LOOPHOUND, *command, "--report", "never.lhr"])
+        assert outcome.status == 2 and b"recording" in outcome.stderr, outcome.text()
+    assert not os.path.exists("never.lhr")
+    full = os.path.join(os.path.dirname(recording), "full.lhr")
+    os.symlink("/dev/full", full)
+    outcome = watch.run([paths.LOOPHOUND, "run", "--quiet", "--report", full, "--", *pythons.debian().argv, BLOCKS, "7"])
+    assert outcome.status == 4 and b"full.lhr: No space left" in outcome.stderr, outcome.text()
+
+
 runner.main(__name__)
