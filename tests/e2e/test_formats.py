@@ -3,6 +3,7 @@
 import setup  # noqa: F401
 import json
 import os
+import re
 import tempfile
 
 from lib import formats, paths, pythons, runner, watch
@@ -34,15 +35,28 @@ def written():
         copy.write(source.read())
     outputs = [word for suffix in SUFFIXES for word in ("--report", f"r.{suffix}")]
     outcome = watch.run(
-        [paths.LOOPHOUND, "run", "--quiet", *outputs, "--fail-on", "any", "--fail-on", "lost>0",
+        [paths.LOOPHOUND, "run", "--quiet", *outputs, "--report", "recording.lhr", "--fail-on", "any", "--fail-on", "lost>0",
          "--", *pythons.debian().argv, "same.py"], cwd=os.path.join(folder, "sub folder"),
     )
     assert outcome.status == 3, outcome.text()
+    texts = read_all(folder)
+    again = watch.run([paths.LOOPHOUND, "report", "--quiet", *outputs, "--fail-on", "any", "--fail-on", "lost>0",
+                       "recording.lhr"], cwd=os.path.join(folder, "sub folder"))
+    assert again.status == 3, again.text()
+    return {**texts, "again": read_all(folder)}
+
+
+def read_all(folder):
     texts = {}
     for suffix in SUFFIXES:
         with open(os.path.join(folder, "sub folder", f"r.{suffix}")) as file:
             texts[suffix] = file.read()
     return texts
+
+
+def shape(text):
+    """Without figures, of which the last look at the clock makes some a little more exact."""
+    return re.sub(r"[\d.]+( (ns|us|ms|s)\b)?", "#", text)
 
 
 def path_of(texts, suffix):
@@ -130,6 +144,64 @@ def the_time_line_has_each_stall_in_its_turn(texts=written):
     threads = {(e["pid"], e["tid"]) for e in content["traceEvents"] if e["name"] == "thread_name"}
     assert threads == {(loop["pid"], loop["tid"]) for loop in report.loops} == {(e["pid"], e["tid"]) for e in calls}
     assert content["otherData"]["not_kept"] == 0 and "FAILED" in content["otherData"]["gates"][0]
+
+
+@test
+def sarif_is_opened_by_the_multitool(texts=written):
+    path = path_of(texts, "sarif")
+    formats.check_json(path, formats.consumer("@microsoft", "sarif-multitool-linux", "sarif-2.1.0.json"))
+    told = [line for line in formats.opened_by_multitool(path, "validate").splitlines()
+            if re.search(r": (warning|error|note) ", line)]
+    # It asks for the address of a home page, which there is none of.
+    assert [re.search(r"SARIF\d+", line)[0] for line in told] == ["SARIF2005"], told
+    for kind, _ in expected():
+        answer = formats.opened_by_multitool(path, "query", "--expression", f"RuleId == '{kind}'")
+        assert f"Found 1 of {len(expected())} results" in answer, answer
+
+
+@test
+def speedscope_opens_its_own_format(texts=written):
+    path = path_of(texts, "speedscope.json")
+    formats.check_json(path, formats.consumer("speedscope", "dist", "release", "file-format-schema.json"))
+    shown = formats.opened_by_speedscope(path)
+    assert "--fail-on any: FAILED" in shown["title"] and "blocked time" in shown["text"], shown
+    report = Report.load(path_of(texts, "json"))
+    for name, kind in (("clock_nanosleep", "blocking-call"), ("burn", "slow-callback")):
+        total, alone = shown["functions"][name]
+        assert total == alone and abs(total - report.one(kind)["total_ns"]) < 0.01 * total, shown["functions"]
+    assert shown["functions"]["blocks"][0] == shown["functions"]["clock_nanosleep"][0]
+
+
+@test
+def speedscope_opens_folded_stacks(texts=written):
+    functions = formats.opened_by_speedscope(path_of(texts, "folded"))["functions"]
+    report = Report.load(path_of(texts, "json"))
+    called_us = functions["clock_nanosleep"][1]
+    assert abs(called_us - report.one("blocking-call")["total_ns"] / 1000) < 20, functions
+    assert any(name.startswith("blocks (") and times[0] == called_us for name, times in functions.items()), functions
+
+
+@test
+def speedscope_opens_the_time_line(texts=written):
+    shown = formats.opened_by_speedscope(path_of(texts, "trace.json"))
+    report = Report.load(path_of(texts, "json"))
+    process, = report.processes
+    assert f"(pid {process['pid']}), asyncio (tid {report.loops[0]['tid']})" in shown["text"], shown["text"]
+    calls = [times for name, times in shown["functions"].items() if name.startswith("clock_nanosleep {")]
+    assert abs(sum(own for _, own in calls) - report.one("blocking-call")["total_ns"]) < 1e5, shown["functions"]
+    turns = [times for name, times in shown["functions"].items() if name.startswith("turn {")]
+    assert turns and all(own < total for total, own in turns), shown["functions"]
+
+
+@test
+def a_recording_gives_every_format_again(texts=written):
+    again = texts["again"]
+    assert set(again) == set(SUFFIXES)
+    for suffix in ("folded", "md", "txt"):
+        assert shape(again[suffix]) == shape(texts[suffix]), (again[suffix], texts[suffix])
+    for suffix, reader in (("sarif", formats.sarif), ("xml", formats.junit), ("speedscope.json", formats.speedscope),
+                           ("trace.json", formats.trace)):
+        assert len(reader(path_of(again, suffix))) == len(reader(path_of(texts, suffix))), suffix
 
 
 @test

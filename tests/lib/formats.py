@@ -9,10 +9,48 @@ import xml.etree.ElementTree as ElementTree
 from . import paths, runner
 
 SCHEMAS = os.path.join(paths.TREE, "tests", "schemas")
+CONSUMERS = os.path.join(paths.TREE, "tests", "consumers")
+
+
+def consumer(*parts):
+    """A file of the programs of others in tests/consumers, which tools/need installs where npm is."""
+    path = os.path.join(CONSUMERS, "node_modules", *parts)
+    if not os.path.exists(path):
+        runner.skip(f"{parts[0]} is not installed: tools/need test does it where npm is and reaches its registry")
+    return path
+
+
+def opened_by_speedscope(path):
+    """What speedscope shows of a file: its title, its text, and {function: (total, self)}."""
+    consumer("speedscope", "dist", "release", "index.html")
+    outcome = subprocess.run(["node", os.path.join(CONSUMERS, "speedscope.mjs"), path], capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr[:3000]
+    shown = json.loads(outcome.stdout)
+    # "450.19ms (56%)" or "450,190 (56%)"
+    shown["functions"] = {name: tuple(_amount(cell.split()[0]) for cell in cells) for *cells, name in shown["rows"]}
+    return shown
+
+
+def _amount(text):
+    """In ns where there is a unit."""
+    number, unit = re.fullmatch(r"([\d.,]+)([^\d]*)", text).groups()
+    scale = {"": 1, "ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}[unit]
+    return float(number.replace(",", "")) * scale
+
+
+def opened_by_multitool(path, *arguments):
+    """What the SARIF multitool says of a file."""
+    tool = consumer("@microsoft", "sarif-multitool-linux", "Sarif.Multitool")
+    outcome = subprocess.run(
+        [tool, arguments[0], path, *arguments[1:]], capture_output=True, text=True,
+        env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return outcome.stdout
 
 
 def check_json(path, schema):
-    """Reads a file that has to be as a schema of tests/schemas says."""
+    """Reads a file that has to be as a schema says: of tests/schemas, or named by its whole path."""
     try:
         import jsonschema
     except ImportError:
