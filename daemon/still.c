@@ -140,6 +140,7 @@ static void still_copy_stack(const struct still_target *target, struct still *st
 {
 	uint64_t at = still->regs[CFI_RSP] - STILL_RED_ZONE_BYTES;
 	const struct map *map = maps_find(&still->maps, still->regs[CFI_RSP]);
+	const struct mem mem = {.kind = MEM_REMOTE, .pid = target->pid};
 	struct iovec ranges[STILL_MAX_STACK_BYTES / STILL_PAGE_BYTES + 1];
 	uint64_t end, from = at;
 	size_t n_ranges = 0, n_read;
@@ -153,7 +154,7 @@ static void still_copy_stack(const struct still_target *target, struct still *st
 		ranges[n_ranges++] = (struct iovec){(void *)(uintptr_t)from, to - from};
 		from = to;
 	}
-	if (mem_read_ranges_remote(target->pid, ranges, n_ranges, still->stack, &n_read))
+	if (mem_read_ranges_remote(&mem, ranges, n_ranges, still->stack, &n_read))
 		return;
 	still->stack_raddr = at;
 	still->stack_bytes = (uint32_t)n_read;

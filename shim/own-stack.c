@@ -42,7 +42,7 @@ static bool stack_is_readable(const struct mem *mem, uint64_t begin, uint64_t en
 	while (begin < end) {
 		for (n = 0; n < ARRAY_LEN(ranges) && begin < end; begin += STACK_PAGE_BYTES)
 			ranges[n++] = (struct iovec){(void *)(uintptr_t)begin, 1};
-		if (mem_read_ranges_remote(mem->pid, ranges, n, bytes, &n_read) || n_read != n)
+		if (mem_read_ranges_remote(mem, ranges, n, bytes, &n_read) || n_read != n)
 			return false;
 	}
 	return true;

@@ -63,7 +63,7 @@ static bool is_readable_below(uint64_t rsp)
 
 	for (size_t i = 0; i < ROOM_N_PAGES; i++)
 		ranges[i] = (struct iovec){(void *)(uintptr_t)(rsp - (i + 1) * ROOM_PAGE_BYTES), 1};
-	return !mem_read_ranges_remote(watch.remote.pid, ranges, ROOM_N_PAGES, bytes, &n_read) &&
+	return !mem_read_ranges_remote(&watch.remote, ranges, ROOM_N_PAGES, bytes, &n_read) &&
 	       n_read == ROOM_N_PAGES;
 }
 

@@ -47,6 +47,11 @@ struct look {
 
 static struct attention attentions[REGION_N_SLOTS];
 
+/* What the frames are read from: as watch.remote, through a window from the first sample on. */
+static struct mem memory;
+static struct mem_window window;
+static bool may_open_window;
+
 static uint64_t ticks_of(nsec_t span_ns)
 {
 	return clock_span_ticks(&watch.scale, span_ns);
@@ -120,6 +125,30 @@ static void sample_emit(const struct loop *loop, const struct look *look, uint64
 	ring_commit(&record->head, size_bytes);
 }
 
+/* The watchdog begins. may_open_files: its descriptor table is its own. */
+_hidden_ void sample_begin(bool may_open_files)
+{
+	/* That of a parent, if this is a child that was made behind our back, is not mapped here.
+	 */
+	window = (struct mem_window){NULL, 0, -1};
+	memory = watch.remote;
+	may_open_window = may_open_files;
+}
+
+_hidden_ void sample_end(void)
+{
+	mem_window_close(&window);
+}
+
+static void window_open_once(void)
+{
+	if (likely(!may_open_window))
+		return;
+	may_open_window = false;
+	if (!mem_window_open(watch.pid, &window))
+		memory.window = &window;
+}
+
 /*
  * The stack of a thread that may run: addresses first, names after, and then once more the
  * addresses. Names of frames that have returned meanwhile may be those of something else: they go.
@@ -130,11 +159,11 @@ static void sample_once(const struct loop *loop, uint64_t tstate_raddr, struct p
 	struct pyframe_stack found;
 	uint32_t n_gone = 0;
 
-	if (pyframe_sample(&watch.pyframe, &watch.remote, tstate_raddr, trail, &found))
+	if (pyframe_sample(&watch.pyframe, &memory, tstate_raddr, trail, &found))
 		return;
-	emit_stack_names(&watch.remote, &found, ret_stack);
-	task_note_take(loop, &watch.remote, &found, ret_note);
-	if (pyframe_confirm(&watch.pyframe, &watch.remote, tstate_raddr, trail, &found, &n_gone))
+	emit_stack_names(&memory, &found, ret_stack);
+	task_note_take(loop, &memory, &found, ret_note);
+	if (pyframe_confirm(&watch.pyframe, &memory, tstate_raddr, trail, &found, &n_gone))
 		n_gone = ret_stack->stack.n_frames;
 	if (!n_gone)
 		return;
@@ -174,6 +203,7 @@ static void sample_take(struct loop *loop, const struct look *look, uint64_t now
 
 	if (!tstate_raddr)
 		return;
+	window_open_once();
 	sample_stack(loop, tstate_raddr, &stack, &note);
 	if (!look_still_holds(loop->slot, look))
 		return;

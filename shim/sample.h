@@ -11,6 +11,8 @@
  */
 #define SAMPLE_TICK_NS (25 * NSEC_PER_MSEC)
 
+void sample_begin(bool may_open_files);
+void sample_end(void);
 bool sample_loops(uint64_t now, uint64_t *ret_next);
 bool sample_any_open(void);
 void sample_forget(void);

@@ -162,17 +162,21 @@ static void say_last_words(void)
 static void *watchdog_main(void *unused)
 {
 	unsigned int n_quiet = 0;
+	bool may_open_files;
 
 	(void)unused;
 	prctl(PR_SET_NAME, "loophound");
 	atomic_store_explicit(&thread_tid, (pid_t)syscall(SYS_gettid), memory_order_relaxed);
-	scheduling_begin(uplink_enter());
+	may_open_files = uplink_enter();
+	scheduling_begin(may_open_files);
+	sample_begin(may_open_files);
 	/* Its root and working directory are its own: else setns() of a mount namespace fails. */
 	unshare(CLONE_FS);
 	while (!atomic_load_explicit(&is_stopping, memory_order_acquire))
 		watchdog_round(&n_quiet);
 	scheduling_plan(0);
 	say_last_words();
+	sample_end();
 	uplink_leave();
 	atomic_store_explicit(&watchdog_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_release);

@@ -12,11 +12,21 @@
  * therefore made here and not by libc: libc's would change errno, would be cancellation points,
  * and open(), pread() and close() are names the shim itself stands in for.
  *
- * Nothing is kept between two calls.
+ * A thread with a descriptor table of its own has a cheaper way to its own process: it writes the
+ * ranges into a file in memory of which it has a mapping. The kernel ends the write at a bad
+ * address, and copies a range in some 7 ns where process_vm_readv(), which pins its page, takes 80
+ * (measured: 15 ranges of 88 bytes 260 ns against 1430, Linux 6.18). What comes back short is read
+ * again by process_vm_readv(), which says to the byte where it ended: up to Linux 5.15 a write may
+ * end far before the bad address. The way is not open to others: the program would see the
+ * descriptor. Device memory, which process_vm_readv() leaves alone, could be read in this way, but
+ * only by a stale pointer into it.
+ *
+ * Nothing else is kept between two calls.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -25,6 +35,10 @@
 
 /* "/proc/" + 10 digits + "/mem" + NUL is 21. */
 #define MEM_MAX_PATH 32
+/* Errors of system calls are the last page of addresses. */
+#define MEM_PAGE_BYTES 4096
+/* The longest read: spans of a trail. What is longer goes the other way. */
+#define MEM_WINDOW_BYTES (64u << 10)
 
 /* Return: the result, or -errno, with errno untouched. */
 static long mem_syscall(long number, long a, long b, long c, long d, long e, long f)
@@ -78,6 +92,43 @@ static bool mem_is_refused(long r)
 	return r == -EPERM || r == -ENOSYS || r == -EACCES;
 }
 
+/**
+ * mem_window_open() - Give the calling thread a cheap way to its own process
+ *
+ * pid is its own. Its descriptor table has to be its own, and SIGXFSZ blocked in it: a limit of
+ * file sizes that is set later ends the writes.
+ *
+ * Return: 0, or -errno; then ret_window is one that is never used.
+ */
+int mem_window_open(pid_t pid, struct mem_window *ret_window)
+{
+	static const char name[] = "loophound-window";
+	long fd = mem_syscall(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0), at;
+
+	*ret_window = (struct mem_window){NULL, 0, -1};
+	if (fd < 0)
+		return (int)fd;
+	at = mem_syscall(SYS_ftruncate, fd, MEM_WINDOW_BYTES, 0, 0, 0, 0);
+	if (at == 0)
+		at = mem_syscall(SYS_mmap, 0, MEM_WINDOW_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	if (at < 0 && at > -MEM_PAGE_BYTES) {
+		mem_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+		return (int)at;
+	}
+	mem_syscall(SYS_madvise, at, MEM_WINDOW_BYTES, MADV_DONTFORK, 0, 0, 0);
+	*ret_window = (struct mem_window){(uint8_t *)at, pid, (int)fd};
+	return 0;
+}
+
+void mem_window_close(struct mem_window *window)
+{
+	if (!window->bytes)
+		return;
+	mem_syscall(SYS_munmap, (long)window->bytes, MEM_WINDOW_BYTES, 0, 0, 0, 0);
+	mem_syscall(SYS_close, window->fd, 0, 0, 0, 0, 0);
+	*window = (struct mem_window){NULL, 0, -1};
+}
+
 static void mem_proc_path(pid_t pid, char path[static MEM_MAX_PATH])
 {
 	char digits[16];
@@ -114,30 +165,46 @@ static int mem_read_proc(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes
 	return (size_t)r == size_bytes ? 0 : -EFAULT;
 }
 
-int mem_read_remote(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes)
+/* Return: whether all of it could be read; if not, nobody knows how much. */
+static bool window_read(const struct mem *mem, const struct iovec *ranges, size_t n_ranges,
+			size_t n_bytes, void *buf)
+{
+	const struct mem_window *window = mem->window;
+
+	if (!window || !window->bytes || window->pid != mem->pid || !n_bytes ||
+	    n_bytes > MEM_WINDOW_BYTES)
+		return false;
+	if (mem_syscall(SYS_pwritev, window->fd, (long)ranges, (long)n_ranges, 0, 0, 0) !=
+	    (long)n_bytes)
+		return false;
+	memcpy(buf, window->bytes, n_bytes);
+	return true;
+}
+
+int mem_read_remote(const struct mem *mem, uint64_t raddr, void *buf, size_t size_bytes)
 {
 	struct iovec local = {buf, size_bytes};
 	struct iovec remote = {(void *)(uintptr_t)raddr, size_bytes};
 	long r;
 
-	if (size_bytes == 0)
+	if (size_bytes == 0 || window_read(mem, &remote, 1, size_bytes, buf))
 		return 0;
-	r = mem_vm_readv(pid, &local, &remote, 1);
+	r = mem_vm_readv(mem->pid, &local, &remote, 1);
 	if (unlikely(mem_is_refused(r)))
-		return mem_read_proc(pid, raddr, buf, size_bytes);
+		return mem_read_proc(mem->pid, raddr, buf, size_bytes);
 	if (r < 0)
 		return (int)r;
 	return (size_t)r == size_bytes ? 0 : -EFAULT;
 }
 
-static size_t mem_read_ranges_each(pid_t pid, const struct iovec *ranges, size_t n_ranges,
-				   void *buf)
+static size_t mem_read_ranges_each(const struct mem *mem, const struct iovec *ranges,
+				   size_t n_ranges, void *buf)
 {
 	uint8_t *at = buf;
 	size_t i;
 
 	for (i = 0; i < n_ranges; i++) {
-		if (mem_read_remote(pid, (uintptr_t)ranges[i].iov_base, at, ranges[i].iov_len) < 0)
+		if (mem_read_remote(mem, (uintptr_t)ranges[i].iov_base, at, ranges[i].iov_len) < 0)
 			break;
 		at += ranges[i].iov_len;
 	}
@@ -152,8 +219,8 @@ static size_t mem_read_ranges_each(pid_t pid, const struct iovec *ranges, size_t
  *
  * Return: 0, or -errno when nothing can be read of that process at all.
  */
-int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_ranges, void *buf,
-			   size_t *ret_n_read)
+int mem_read_ranges_remote(const struct mem *mem, const struct iovec *ranges, size_t n_ranges,
+			   void *buf, size_t *ret_n_read)
 {
 	struct iovec local = {buf, 0};
 	long r;
@@ -162,9 +229,12 @@ int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_range
 		return -EINVAL;
 	for (size_t i = 0; i < n_ranges; i++)
 		local.iov_len += ranges[i].iov_len;
-	r = mem_vm_readv(pid, &local, ranges, n_ranges);
+	*ret_n_read = local.iov_len;
+	if (window_read(mem, ranges, n_ranges, local.iov_len, buf))
+		return 0;
+	r = mem_vm_readv(mem->pid, &local, ranges, n_ranges);
 	if (unlikely(mem_is_refused(r))) {
-		*ret_n_read = mem_read_ranges_each(pid, ranges, n_ranges, buf);
+		*ret_n_read = mem_read_ranges_each(mem, ranges, n_ranges, buf);
 		return 0;
 	}
 	if (r < 0 && r != -EFAULT)
@@ -181,8 +251,8 @@ int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_range
  *
  * Return: 0, or -errno when nothing can be read of that process at all.
  */
-int mem_read_words_remote(pid_t pid, const uint64_t *raddrs, uint64_t *words, size_t n_words,
-			  size_t *ret_n_read)
+int mem_read_words_remote(const struct mem *mem, const uint64_t *raddrs, uint64_t *words,
+			  size_t n_words, size_t *ret_n_read)
 {
 	struct iovec ranges[MEM_MAX_WORDS];
 	size_t n_bytes;
@@ -192,7 +262,7 @@ int mem_read_words_remote(pid_t pid, const uint64_t *raddrs, uint64_t *words, si
 		return -EINVAL;
 	for (size_t i = 0; i < n_words; i++)
 		ranges[i] = (struct iovec){(void *)(uintptr_t)raddrs[i], sizeof(*words)};
-	r = mem_read_ranges_remote(pid, ranges, n_words, words, &n_bytes);
+	r = mem_read_ranges_remote(mem, ranges, n_words, words, &n_bytes);
 	if (r < 0)
 		return r;
 	*ret_n_read = n_bytes / sizeof(*words);

@@ -165,14 +165,14 @@ static uint32_t memo_identify_batch(const struct pyframe *p, const struct mem *m
 
 	for (n = 0; n < n_names; n++)
 		ranges[n] = (struct iovec){(void *)(uintptr_t)names[n].addr.code_raddr, span};
-	if (mem_read_ranges_remote(mem->pid, ranges, n_names, bytes, &n_read) < 0)
+	if (mem_read_ranges_remote(mem, ranges, n_names, bytes, &n_read) < 0)
 		return 0;
 	for (n = 0; n < n_read / span && n < n_names; n++) {
 		if (code_parse(p, bytes + (size_t)n * span, &fields[n]) < 0)
 			break;
 		raddrs[n] = fields[n].linetable_raddr + p->layout.bytes_size;
 	}
-	if (mem_read_words_remote(mem->pid, raddrs, words, n, &n_read) < 0)
+	if (mem_read_words_remote(mem, raddrs, words, n, &n_read) < 0)
 		return 0;
 	for (n = 0; n < n_read; n++)
 		memo_take_fields(&fields[n], words[n], &names[n]);

@@ -96,7 +96,7 @@ static int trail_read(struct pyframe_trail *trail, const struct pyframe_layout *
 		ranges[n++] = (struct iovec){(void *)(uintptr_t)span->raddr, span->n_bytes};
 	}
 	n += trail_add_head(trail, l, ranges + n);
-	r = mem_read_ranges_remote(mem->pid, ranges, n, trail->bytes, &n_read);
+	r = mem_read_ranges_remote(mem, ranges, n, trail->bytes, &n_read);
 	if (r < 0)
 		return r;
 	if (n_read < 8)

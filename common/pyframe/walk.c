@@ -256,7 +256,7 @@ static void walk_check_types_remote(const struct pyframe *p, const struct mem *m
 	}
 	if (!n)
 		return;
-	if (mem_read_words_remote(mem->pid, raddrs, types, n, &n_read) < 0)
+	if (mem_read_words_remote(mem, raddrs, types, n, &n_read) < 0)
 		n_read = 0;
 	for (i = 0; i < n_read && types[i] == p->code_type_raddr; i++)
 		;

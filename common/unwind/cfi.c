@@ -481,7 +481,7 @@ static int index_read(const struct mem *mem, uint64_t table_raddr, const uint32_
 	for (uint32_t i = 0; i < n; i++)
 		ranges[i] = (struct iovec){(void *)(uintptr_t)(table_raddr + 8 * (uint64_t)at[i]),
 					   sizeof(*ret_entries)};
-	r = mem_read_ranges_remote(mem->pid, ranges, n, ret_entries, &n_read);
+	r = mem_read_ranges_remote(mem, ranges, n, ret_entries, &n_read);
 	if (r < 0)
 		return r;
 	return n_read == n * sizeof(*ret_entries) ? 0 : -EFAULT;

@@ -17,23 +17,23 @@ static const uint8_t *memory;
 static size_t memory_bytes;
 
 /* In the place of pyframe's mem.c. */
-int mem_read_remote(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes)
+int mem_read_remote(const struct mem *mem, uint64_t raddr, void *buf, size_t size_bytes)
 {
 	uint64_t at = raddr - MEMORY_RADDR;
 
-	(void)pid;
+	(void)mem;
 	if (at > memory_bytes || size_bytes > memory_bytes - at)
 		return -EFAULT;
 	memcpy(buf, memory + at, size_bytes);
 	return 0;
 }
 
-int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_ranges, void *buf,
-			   size_t *ret_n_read)
+int mem_read_ranges_remote(const struct mem *mem, const struct iovec *ranges, size_t n_ranges,
+			   void *buf, size_t *ret_n_read)
 {
 	*ret_n_read = 0;
 	for (size_t i = 0; i < n_ranges; i++) {
-		if (mem_read_remote(pid, (uintptr_t)ranges[i].iov_base, (char *)buf + *ret_n_read,
+		if (mem_read_remote(mem, (uintptr_t)ranges[i].iov_base, (char *)buf + *ret_n_read,
 				    ranges[i].iov_len))
 			return 0;
 		*ret_n_read += ranges[i].iov_len;
@@ -44,7 +44,7 @@ int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_range
 static int load(void *unused, uint64_t raddr, uint64_t *ret_word)
 {
 	(void)unused;
-	return mem_read_remote(0, raddr, ret_word, sizeof(*ret_word));
+	return mem_read_remote(NULL, raddr, ret_word, sizeof(*ret_word));
 }
 
 static void evaluate(const struct mem *mem, const struct cfi_rule *rule)

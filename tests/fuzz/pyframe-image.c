@@ -148,9 +148,9 @@ static bool image_copy(const void *from, uint64_t begin_raddr, size_t n_from, ui
 	return true;
 }
 
-int mem_read_remote(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes)
+int mem_read_remote(const struct mem *mem, uint64_t raddr, void *buf, size_t size_bytes)
 {
-	(void)pid;
+	(void)mem;
 	if (image_copy(image_bytes, IMAGE_RADDR, image_n_bytes, raddr, buf, size_bytes) ||
 	    image_copy(image_runtime, IMAGE_RUNTIME_RADDR, sizeof(image_runtime), raddr, buf,
 		       size_bytes))
@@ -158,15 +158,15 @@ int mem_read_remote(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes)
 	return -EFAULT;
 }
 
-int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_ranges, void *buf,
-			   size_t *ret_n_read)
+int mem_read_ranges_remote(const struct mem *mem, const struct iovec *ranges, size_t n_ranges,
+			   void *buf, size_t *ret_n_read)
 {
 	uint8_t *at = buf;
 
 	if (n_ranges > MEM_MAX_RANGES)
 		return -EINVAL;
 	for (size_t i = 0; i < n_ranges; i++) {
-		if (mem_read_remote(pid, (uintptr_t)ranges[i].iov_base, at, ranges[i].iov_len) < 0)
+		if (mem_read_remote(mem, (uintptr_t)ranges[i].iov_base, at, ranges[i].iov_len) < 0)
 			break;
 		at += ranges[i].iov_len;
 	}
@@ -174,14 +174,14 @@ int mem_read_ranges_remote(pid_t pid, const struct iovec *ranges, size_t n_range
 	return 0;
 }
 
-int mem_read_words_remote(pid_t pid, const uint64_t *raddrs, uint64_t *words, size_t n_words,
-			  size_t *ret_n_read)
+int mem_read_words_remote(const struct mem *mem, const uint64_t *raddrs, uint64_t *words,
+			  size_t n_words, size_t *ret_n_read)
 {
 	size_t n = 0;
 
 	if (n_words > MEM_MAX_WORDS)
 		return -EINVAL;
-	while (n < n_words && mem_read_remote(pid, raddrs[n], &words[n], sizeof(*words)) == 0)
+	while (n < n_words && mem_read_remote(mem, raddrs[n], &words[n], sizeof(*words)) == 0)
 		n++;
 	*ret_n_read = n;
 	return 0;

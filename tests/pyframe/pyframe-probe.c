@@ -113,11 +113,16 @@ static __thread struct pyframe_trail trail;
 static struct memo_entry memo_entries[1024];
 static const struct memo memo = {memo_entries, ARRAY_LEN(memo_entries)};
 
+/* Of the own process the kernel is asked in the way that the watchdog asks it. */
+static __thread struct mem_window window = {NULL, 0, -1};
+
 static struct mem probe_mem(const struct probe_request *request, enum mem_kind own_kind)
 {
 	if (request->pid)
-		return (struct mem){MEM_REMOTE, request->pid};
-	return (struct mem){own_kind, getpid()};
+		return (struct mem){MEM_REMOTE, request->pid, NULL};
+	if (own_kind == MEM_REMOTE && (!window.bytes || window.pid != getpid()))
+		mem_window_open(getpid(), &window);
+	return (struct mem){own_kind, getpid(), own_kind == MEM_REMOTE ? &window : NULL};
 }
 
 /* Always through the kernel: a wrong layout is then an error and not a crash. */
@@ -539,6 +544,7 @@ static void *probe_watch_main(void *watch_at)
 	struct probe_watch *watch = watch_at;
 
 	watch->r = probe_walk(watch->request, watch->stack, &watch->ns);
+	mem_window_close(&window);
 	return NULL;
 }
 

@@ -2,6 +2,7 @@
 /* Memory source: bad addresses, errno, and what happens where the kernel refuses the cheap way */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +25,7 @@
 
 static struct mem mem_remote(void)
 {
-	return (struct mem){MEM_REMOTE, getpid()};
+	return (struct mem){MEM_REMOTE, getpid(), NULL};
 }
 
 static int count_fds(void)
@@ -39,9 +41,9 @@ static int count_fds(void)
 }
 
 /* All of it, nothing before or behind a hole, and errno as it was. */
-static void check_reads(void)
+static void check_reads_from(struct mem remote)
 {
-	struct mem remote = mem_remote(), self = {.kind = MEM_SELF};
+	struct mem self = {.kind = MEM_SELF};
 	uint64_t word = 0x1122334455667788, copy = 0, words[3] = {1, 2, 3}, got[3] = {0};
 	uint64_t raddrs[3] = {(uintptr_t)&words[0], (uintptr_t)&words[2], 8};
 	int n_fds = count_fds();
@@ -64,17 +66,129 @@ static void check_reads(void)
 	assert_int_equal(mem_read(&self, 0, &copy, sizeof(copy)), -EFAULT);
 	assert_int_equal(mem_read(&self, 4095, &copy, sizeof(copy)), -EFAULT);
 
-	assert_int_equal(mem_read_words_remote(remote.pid, raddrs, got, 2, &n_read), 0);
+	assert_int_equal(mem_read_words_remote(&remote, raddrs, got, 2, &n_read), 0);
 	assert_int_equal(n_read, 2);
 	assert_true(got[0] == 1 && got[1] == 3);
-	assert_int_equal(mem_read_words_remote(remote.pid, raddrs, got, 3, &n_read), 0);
+	assert_int_equal(mem_read_words_remote(&remote, raddrs, got, 3, &n_read), 0);
 	assert_int_equal(n_read, 2);
-	assert_int_equal(mem_read_words_remote(remote.pid, raddrs, got, 0, &n_read), 0);
+	assert_int_equal(mem_read_words_remote(&remote, raddrs, got, 0, &n_read), 0);
 	assert_int_equal(n_read, 0);
 	assert_int_equal(errno, E2BIG);
 
 	munmap(pages, PAGE_BYTES);
 	assert_int_equal(count_fds(), n_fds);
+}
+
+static void check_reads(void)
+{
+	check_reads_from(mem_remote());
+}
+
+static int refuse_vm_readv(unsigned int action)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, action),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) ? -errno : 0;
+}
+
+static struct mem mem_through(struct mem_window *window)
+{
+	return (struct mem){MEM_REMOTE, getpid(), window};
+}
+
+static void test_window(void **state)
+{
+	int n_fds = count_fds();
+	struct mem_window window;
+
+	(void)state;
+	assert_int_equal(mem_window_open(getpid(), &window), 0);
+	check_reads_from(mem_through(&window));
+	mem_window_close(&window);
+	assert_int_equal(count_fds(), n_fds);
+	/* One that is closed is none. */
+	check_reads_from(mem_through(&window));
+}
+
+/* A fork child has the descriptor and not the mapping. */
+static void test_window_of_a_parent(void **state)
+{
+	struct mem_window window;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(mem_window_open(getpid(), &window), 0);
+	pid = fork();
+	if (pid == 0) {
+		check_reads_from(mem_through(&window));
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	mem_window_close(&window);
+}
+
+/* A limit of file sizes that comes later ends the writes, not the reads. */
+static void test_window_limit(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		struct rlimit limit = {1, 1};
+		struct mem_window window;
+		sigset_t all;
+
+		sigfillset(&all);
+		sigprocmask(SIG_SETMASK, &all, NULL);
+		assert_int_equal(mem_window_open(getpid(), &window), 0);
+		setrlimit(RLIMIT_FSIZE, &limit);
+		check_reads_from(mem_through(&window));
+		mem_window_close(&window);
+		assert_true(mem_window_open(getpid(), &window) < 0);
+		check_reads_from(mem_through(&window));
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* The other way is not taken where this one does: a filter that ends who takes it proves it. */
+static void test_window_alone(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		uint64_t word = 7, words[] = {1, 2, 3}, copy = 0, got[3];
+		uint64_t raddrs[] = {(uintptr_t)&words[0], (uintptr_t)&words[1],
+				     (uintptr_t)&words[2]};
+		struct mem_window window;
+		struct mem mem = mem_through(&window);
+		size_t n_read = 0;
+
+		assert_int_equal(mem_window_open(getpid(), &window), 0);
+		if (refuse_vm_readv(SECCOMP_RET_KILL_PROCESS))
+			_exit(77);
+		assert_int_equal(mem_read(&mem, (uintptr_t)&word, &copy, sizeof(copy)), 0);
+		assert_int_equal(mem_read_words_remote(&mem, raddrs, got, 3, &n_read), 0);
+		_exit(copy == 7 && n_read == 3 && got[2] == 3 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
 }
 
 static void test_reads(void **state)
@@ -92,21 +206,6 @@ static void test_no_process(void **state)
 	assert_int_equal(mem_read(&gone, (uintptr_t)&word, &word, sizeof(word)), -ESRCH);
 }
 
-static int refuse_vm_readv(unsigned int error)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -errno;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) ? -errno : 0;
-}
-
 /* In a child each, since a filter stays; the same checks must hold through /proc/PID/mem. */
 static void test_refused(void **state)
 {
@@ -119,7 +218,7 @@ static void test_refused(void **state)
 
 		assert_true(pid >= 0);
 		if (pid == 0) {
-			if (refuse_vm_readv(errors[i]))
+			if (refuse_vm_readv(SECCOMP_RET_ERRNO | errors[i]))
 				_exit(77);
 			check_reads();
 			_exit(0);
@@ -135,6 +234,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads),
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_window_of_a_parent),
+		cmocka_unit_test(test_window_limit),
+		cmocka_unit_test(test_window_alone),
 		cmocka_unit_test(test_no_process),
 		cmocka_unit_test(test_refused),
 	};
