@@ -153,6 +153,11 @@ static bool loop_is_closed(PyObject *task)
 	return is_closed;
 }
 
+static bool is_finalized(PyObject *object)
+{
+	return *(uint64_t *)((char *)object + GC_PREV_OFFSET) & GC_FINALIZED;
+}
+
 /* Whether the coroutine has not run yet, and will be told of as never awaited. */
 static bool is_untouched(PyObject *coroutine)
 {
@@ -181,7 +186,8 @@ static void destroyed(PyObject *task)
 	if (coroutine != py._Py_NoneStruct && can_tell()) {
 		if (gil_is_ending() || loop_is_closed(task))
 			facts.pitfall = PITFALL_TASK_NEVER_FINISHED;
-		if ((void *)py_type(coroutine) == py.PyCoro_Type && is_untouched(coroutine))
+		if ((void *)py_type(coroutine) == py.PyCoro_Type && !is_finalized(coroutine) &&
+		    is_untouched(coroutine))
 			refusal_add(coroutine);
 		tell_task(task, &facts);
 		facts.name_str = facts.coro_str;
@@ -288,6 +294,8 @@ static void on_coroutine_finalize(PyObject *self)
 		     state == layout->gen_awaiting))
 		coroutine_look(self);
 	coroutine_finalize(self);
+	if (unlikely(refusal_n))
+		refusal_took(self);
 }
 
 static bool finalizer_of_coroutines(PyObject *class)
@@ -326,9 +334,7 @@ _hidden_ bool dropped_sees(PyObject *class)
 /* Whether the end of this task will be seen: an object that came back is not finalised again. */
 _hidden_ bool dropped_will_see(PyObject *task)
 {
-	uint64_t header = *(uint64_t *)((char *)task + GC_PREV_OFFSET);
-
-	return dropped_sees(py_type(task)) && !(header & GC_FINALIZED);
+	return dropped_sees(py_type(task)) && !is_finalized(task);
 }
 
 /* Needs the GIL, no exception set. */

@@ -80,6 +80,8 @@ static const struct refusal type_errors[] = {
 /* Addresses alone, no references; guarded by the GIL. */
 static PyObject *refused[REFUSED_N];
 static unsigned int refused_next;
+/* How many of them there are. */
+_hidden_ uint32_t refusal_n;
 /* Exceptions that are told of: their end tells nothing more. */
 static PyObject *told[TOLD_N];
 static unsigned int told_next;
@@ -90,18 +92,26 @@ static vectorcall_fn runtime_vectorcall, type_vectorcall;
 /* The coroutine will be dropped, and why is told already. */
 _hidden_ void refusal_add(PyObject *coroutine)
 {
-	refused[refused_next++ % REFUSED_N] = coroutine;
+	PyObject **place = &refused[refused_next++ % REFUSED_N];
+
+	refusal_n += !*place;
+	*place = coroutine;
 }
 
-/* Whether the coroutine that is dropped now was refused. */
+/*
+ * Whether the coroutine that is dropped now was refused; not any more after that. Also called when
+ * one has died that was closed with care: another will live at its address.
+ */
 _hidden_ bool refusal_took(PyObject *coroutine)
 {
-	for (unsigned int i = 0; i < REFUSED_N; i++)
+	uint32_t n_before = refusal_n;
+
+	for (unsigned int i = 0; refusal_n && i < REFUSED_N; i++)
 		if (refused[i] == coroutine) {
 			refused[i] = NULL;
-			return true;
+			refusal_n--;
 		}
-	return false;
+	return refusal_n != n_before;
 }
 
 /* Whether the exception is told of; not any more after that. */

@@ -5,6 +5,8 @@
 #include "emit.h"
 #include "py/api.h"
 
+extern uint32_t refusal_n;
+
 void refusal_install(void);
 void refusal_add(PyObject *coroutine);
 bool refusal_took(PyObject *coroutine);
