@@ -98,9 +98,9 @@ def a_client_is_one_finding_at_its_line(client, of=run):
     assert (found["kind"], found["culprit"]["file"], found["culprit"]["line"]) == (
         "blocking-call", PROGRAM, line_of(client)), found
     assert found["count"] == len(of["spans"]) == 3, found
-    # A sample of running code may be torn, now and then, and is counted; the stack is the call's own.
+    # A sample of running code may be torn, before or after a call; the stack is the call's own.
     lost = {reason: n for reason, n in of["report"]["lost"].items() if n}
-    assert lost.pop("stack-torn", 0) <= 1 and not lost, of["report"]["lost"]
+    assert lost.pop("stack-torn", 0) <= found["count"] and not lost, of["report"]["lost"]
 
 
 @test(each=list(CLIENTS))

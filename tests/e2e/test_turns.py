@@ -9,6 +9,8 @@ from lib.report import mark_line
 from lib.runner import test
 
 QUIET = sorted(os.path.basename(path) for path in glob.glob(paths.program("quiet_*.py")))
+# Of 300 ms of work, on a machine that lets it run a tenth of the time.
+LONGEST_NS = 3e9
 
 
 def cells():
@@ -44,7 +46,7 @@ def fifteen_short_callbacks_are_one_long_turn(cell):
     found = report.findings[0]
     assert (found["kind"], found["count"]) == ("long-turn", 1), report.brief()
     assert found["culprit"]["line"] == mark_line(path, "long-turn"), report.brief()
-    assert 300e6 <= found["max_ns"] < 900e6, found["max_ns"]
+    assert 300e6 <= found["max_ns"] < LONGEST_NS, found["max_ns"]
 
 
 @test
@@ -60,7 +62,7 @@ def one_long_callback_is_one_slow_callback(cell):
     outcome = watch.both([*python.argv, path, loop])
     outcome.report.assert_counts(path)
     found = outcome.report.one("slow-callback")
-    assert 300e6 <= found["max_ns"] < 900e6, found["max_ns"]
+    assert 300e6 <= found["max_ns"] < LONGEST_NS, found["max_ns"]
 
 
 @test(each=cells, label=cell_label)
