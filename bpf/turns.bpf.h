@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Turns: what one look shows is compared with the last; turns and callbacks that ended are told */
+#pragma once
+
+#include "kernel.bpf.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include "loops-api.bpf.h"
+#include "threads.bpf.h"
+
+/*
+ * Figures
+ */
+
+static __always_inline struct loops_figures *figures_of(struct loops_thread *t)
+{
+	__u32 index;
+
+	if (!t->loop && t->is_loop)
+		t->loop = __sync_fetch_and_add(&n_loops, 1) + 1;
+	index = t->loop - 1;
+	return t->loop ? bpf_map_lookup_elem(&figures, &index) : 0;
+}
+
+/* hist_bucket(), for want of an instruction that counts leading zeros. */
+static __always_inline __u32 bucket_of(__u64 span)
+{
+	__u64 rest;
+	__u32 shift = 0;
+
+	if (span < 1ULL << HIST_MIN_SHIFT)
+		return 0;
+	if (span >= 1ULL << (HIST_MAX_SHIFT + 1))
+		return HIST_N_BUCKETS - 1;
+	rest = span;
+	if (rest >> 32) {
+		rest >>= 32;
+		shift += 32;
+	}
+	if (rest >> 16) {
+		rest >>= 16;
+		shift += 16;
+	}
+	if (rest >> 8) {
+		rest >>= 8;
+		shift += 8;
+	}
+	if (rest >> 4) {
+		rest >>= 4;
+		shift += 4;
+	}
+	if (rest >> 2) {
+		rest >>= 2;
+		shift += 2;
+	}
+	shift += rest >> 1;
+	return 1 + (shift - HIST_MIN_SHIFT) * HIST_SUB +
+	       (__u32)((span >> ((shift - HIST_SUB_BITS) & 63)) & (HIST_SUB - 1));
+}
+
+static __always_inline void count_turn(struct loops_thread *t, __u64 end)
+{
+	struct loops_figures *f = t->began ? figures_of(t) : 0;
+	__u64 span = end - t->began;
+	__u32 bucket;
+
+	t->began = 0;
+	if (!f || (__s64)span < 0)
+		return;
+	bucket = bucket_of(span);
+	if (bucket < HIST_N_BUCKETS)
+		f->turn.n[bucket]++;
+	f->turn.sum += span;
+	if (span > f->turn.max)
+		f->turn.max = span;
+	f->n_turns = t->n_turns;
+}
+
+/*
+ * Turns
+ */
+
+static __always_inline void send(struct loops_thread *t, __u32 kind, __u64 at, __u64 start,
+				 __u32 n_frames)
+{
+	struct loops_event *event = &t->event;
+
+	event->kind = kind;
+	event->at = at;
+	event->start = start;
+	event->turn_start = t->turn_start;
+	event->callback_start = t->callback_start;
+	event->turn_seq = t->n_turns;
+	event->callback_seq = t->n_callbacks;
+	if (n_frames > LOOPS_MAX_FRAMES)
+		n_frames = LOOPS_MAX_FRAMES;
+	if (bpf_ringbuf_output(&events, event,
+			       offsetof(struct loops_event, frames) +
+				       n_frames * sizeof(struct loops_frame),
+			       0))
+		__sync_fetch_and_add(&losses.ring_full, 1);
+}
+
+static __always_inline void times_since(struct loops_times *to, const struct loops_times *now,
+					const struct loops_times *then)
+{
+	to->cpu = now->cpu - then->cpu;
+	to->run_queue = now->run_queue - then->run_queue;
+	to->gil_wait = now->gil_wait - then->gil_wait;
+	to->frozen = now->frozen - then->frozen;
+}
+
+static __always_inline void end_callback(struct loops_thread *t, __u64 end)
+{
+	if (!t->is_told || end < t->callback_start)
+		return;
+	times_since(&t->event.times, &t->times, &t->callback_times);
+	send(t, LOOPS_CALLBACK, end, t->callback_start, 0);
+}
+
+static __always_inline void end_turn(struct loops_thread *t, __u64 end)
+{
+	if (!t->turn_start)
+		return;
+	end_callback(t, end);
+	if (t->is_told && end >= t->turn_start) {
+		times_since(&t->event.times, &t->times, &t->turn_times);
+		send(t, LOOPS_TURN, end, t->turn_start, 0);
+	}
+	t->turn_start = 0;
+	t->is_told = 0;
+}
+
+/* What was measured up to the start of something, when it is first seen at now: the thread has run
+ * since it last went on, or since that start, if that was later. */
+static __always_inline void times_at(struct loops_thread *t, struct loops_times *to, __u64 start,
+				     __u64 ran_from, __u64 now)
+{
+	__u64 from = start > ran_from ? start : ran_from;
+
+	*to = t->times;
+	if (from < now && now - from <= to->cpu)
+		to->cpu -= now - from;
+}
+
+/* Compare what the frames show with what was open; ran_from: the thread has run since then. */
+static __always_inline void look(struct loops_thread *t, __u64 ran_from, __u64 now)
+{
+	__u64 turn_start = t->event.look.turn_start, end = now;
+	__u32 callback = t->event.look.callback;
+
+	t->is_loop |= t->event.look.is_loop;
+	if (t->turn_start && turn_start != t->turn_start) {
+		/* The next turn began when this one was over, if there was none between. */
+		if (turn_start > t->looked && turn_start < now)
+			end = turn_start;
+		end_turn(t, end);
+		count_turn(t, end);
+	}
+	/* The loop has been left: at what moment is not known, but not before the last look. */
+	if (!t->event.look.is_loop)
+		count_turn(t, t->looked > t->began ? t->looked : now);
+	if (turn_start && !t->turn_start) {
+		t->turn_start = t->callback_start = turn_start;
+		t->callback = callback;
+		t->n_turns += !t->is_new_turn;
+		t->is_new_turn = 0;
+		t->n_callbacks++;
+		if (!t->began)
+			t->began = turn_start;
+		/* The first one begins with its turn; of others it was not seen when. */
+		if (callback)
+			t->callback_start = now;
+		t->sample_due = 0;
+		times_at(t, &t->turn_times, turn_start, ran_from, now);
+		times_at(t, &t->callback_times, t->callback_start, ran_from, now);
+	} else if (turn_start && callback != t->callback) {
+		end = t->looked + (now - t->looked) / 2;
+		end_callback(t, end);
+		t->callback = callback;
+		t->n_callbacks++;
+		t->callback_start = end;
+		t->sample_due = 0;
+		times_at(t, &t->callback_times, end, ran_from, now);
+	}
+	t->looked = now;
+}
