@@ -30,6 +30,7 @@ struct search {
 	__u64 tstate_raddr;
 	__u64 thread_raddr;
 	__u64 found_raddr;
+	bool is_over; /* all lists were read to their ends */
 };
 
 static long search_step(__u32 index, void *ctx)
@@ -39,7 +40,8 @@ static long search_step(__u32 index, void *ctx)
 	__u64 thread_raddr = 0;
 
 	if (!s->tstate_raddr) {
-		if (!s->interp_raddr ||
+		s->is_over = !s->interp_raddr;
+		if (s->is_over ||
 		    read_word(&s->tstate_raddr, s->interp_raddr + p->interp_threads_head) ||
 		    read_word(&s->interp_raddr, s->interp_raddr + p->interp_next))
 			return 1;
@@ -54,21 +56,27 @@ static long search_step(__u32 index, void *ctx)
 	return read_word(&s->tstate_raddr, s->tstate_raddr + p->thread_next) ? 1 : 0;
 }
 
-/* By the pthread_t, which the state of each thread holds. The one found before is asked first. */
-static __always_inline __u64 find_tstate(const struct loops_process *p, struct loops_thread *t)
+/*
+ * By the pthread_t, which the state of each thread holds. The one found before is asked first. A
+ * thread has none when its interpreter is gone, which is known only when the lists were read.
+ */
+static __always_inline enum loops_end find_tstate(const struct loops_process *p,
+						  struct loops_thread *t)
 {
 	struct search s = {.p = p, .thread_raddr = t->thread_raddr};
 	__u64 thread_raddr = 0;
 
 	if (t->tstate_raddr && !read_word(&thread_raddr, t->tstate_raddr + p->thread_id) &&
 	    thread_raddr == t->thread_raddr)
-		return t->tstate_raddr;
+		return LOOPS_END_COMPLETE;
 	t->tstate_raddr = 0;
 	if (read_word(&s.interp_raddr, p->runtime_raddr + p->runtime_interpreters_head))
-		return 0;
+		return LOOPS_END_UNREADABLE;
 	bpf_loop(MAX_TSTATES + MAX_INTERPRETERS, search_step, &s, 0);
 	t->tstate_raddr = s.found_raddr;
-	return s.found_raddr;
+	if (s.found_raddr)
+		return LOOPS_END_COMPLETE;
+	return s.is_over ? LOOPS_END_THREAD : LOOPS_END_UNREADABLE;
 }
 
 /*
@@ -173,34 +181,40 @@ static long walk_step(__u32 index, void *ctx)
 	return 0;
 }
 
-/* The innermost frame of a thread; 0 for none, and when it cannot be read. */
-static __always_inline __u64 first_frame(const struct loops_process *p, __u64 tstate_raddr)
+/* The innermost frame of a thread, 0 for none. Return: not 0 when it cannot be read. */
+static __always_inline int first_frame(const struct loops_process *p, __u64 tstate_raddr,
+				       __u64 *ret_frame_raddr)
 {
 	__u64 frame_raddr = 0;
 
 	if (!tstate_raddr || read_word(&frame_raddr, tstate_raddr + p->thread_frame))
-		return 0;
+		return -1;
 	if (p->has_cframe && frame_raddr && read_word(&frame_raddr, frame_raddr + p->cframe_frame))
-		return 0;
-	return frame_raddr;
+		return -1;
+	*ret_frame_raddr = frame_raddr;
+	return 0;
 }
 
 /* The frames of the running thread, at most so many steps of them. */
 static __always_inline void walk(const struct loops_process *p, struct loops_thread *t,
 				 __u32 n_steps)
 {
-	struct walk w = {.p = p, .t = t, .end = LOOPS_END_THREAD};
-	__u64 tstate_raddr = find_tstate(p, t);
+	struct walk w = {.p = p, .t = t};
 
-	w.frame_raddr = first_frame(p, tstate_raddr);
-	if (tstate_raddr)
-		bpf_loop(n_steps, walk_step, &w, 0);
+	w.end = find_tstate(p, t);
+	if (w.end == LOOPS_END_COMPLETE) {
+		w.end = LOOPS_END_UNREADABLE;
+		if (!first_frame(p, t->tstate_raddr, &w.frame_raddr))
+			bpf_loop(n_steps, walk_step, &w, 0);
+	}
 	t->event.look.turn_start = w.turn_start;
 	t->event.look.callback = w.callback;
 	t->event.look.depth = w.depth;
 	t->event.look.is_loop = w.is_loop;
 	t->event.look.end = w.end;
 	t->event.look.n_frames = w.n;
-	if (t->is_loop && !w.is_loop && w.end != LOOPS_END_COMPLETE && n_steps == MAX_STEPS)
+	/* A thread whose interpreter is gone has no more frames to read. */
+	if (t->is_loop && !w.is_loop && n_steps == MAX_STEPS &&
+	    (w.end == LOOPS_END_UNREADABLE || w.end == LOOPS_END_DEPTH))
 		__sync_fetch_and_add(&losses.frames_unread, 1);
 }

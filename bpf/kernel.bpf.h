@@ -17,6 +17,10 @@ struct thread_struct {
 	unsigned long fsbase; /* x86-64 */
 };
 
+struct sched_entity {
+	unsigned long long sum_exec_runtime;
+};
+
 struct task_struct {
 	unsigned int __state; /* 5.14; "state" before */
 	int pid;
@@ -24,6 +28,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	unsigned long nvcsw;
 	unsigned long nivcsw;
+	struct sched_entity se;
 	struct thread_struct thread;
 };
 

@@ -11,6 +11,8 @@
 /* Threads that run loops, those that have ended included. */
 #define LOOPS_MAX_LOOPS	 64
 #define LOOPS_RING_BYTES (1u << 20)
+/* The clock of each CPU: ends of turns that do not sleep are known to this. */
+#define LOOPS_SAMPLE_NS 1000000
 /* A look at a loop's own poll goes this deep: select() of a selector, _run_once(), and one more. */
 #define LOOPS_MAX_POLL_DEPTH 3
 
@@ -133,9 +135,10 @@ struct loops_thread {
 	__u64 sample_due;
 	__u64 call_start; /* first of several waits of one call */
 	__u64 n_turns, n_callbacks;
-	__u64 began; /* the turn it is in, as it is counted; 0: in none */
-	__u32 loop;  /* its figures are those of loop - 1; 0: it has none */
+	__u64 began;	/* the turn it is in, as it is counted; 0: in none */
+	__u32 loop;	/* its figures are those of loop - 1; 0: it has none */
 	__u64 switches; /* of the thread, as the kernel counts them */
+	__u64 ran_ns;	/* likewise, up to when it stopped last */
 	__u64 call_sp;
 	/* by which the loop's own poll is known again: descriptor, stack pointer, Python frame */
 	__u64 poll_fd, poll_sp, poll_frame_raddr;
@@ -160,5 +163,5 @@ struct loops_losses {
 	__u64 ring_full;
 	__u64 threads_full;
 	__u64 switches_missed; /* the kernel counts them too */
-	__u64 frames_unread; /* of a thread with a loop: what it did then is not known */
+	__u64 frames_unread;   /* of a thread with a loop: what it did then is not known */
 };

@@ -74,8 +74,10 @@ static __always_inline bool is_same_call(const struct loops_thread *t, const str
 static __always_inline bool is_known_poll(const struct loops_process *p, struct loops_thread *t,
 					  const struct call_regs *regs)
 {
+	__u64 frame_raddr = 0;
+
 	return t->poll_frame_raddr && t->poll_sp == regs->sp && t->poll_fd == regs->args[0] &&
-	       t->poll_frame_raddr == first_frame(p, t->tstate_raddr);
+	       !first_frame(p, t->tstate_raddr, &frame_raddr) && t->poll_frame_raddr == frame_raddr;
 }
 
 /* In its own poll, a loop is no deeper than this; then there is no more to look for. */
@@ -90,7 +92,8 @@ static __always_inline bool look_idle(const struct loops_process *p, struct loop
 			return false;
 		t->poll_sp = regs->sp;
 		t->poll_fd = regs->args[0];
-		t->poll_frame_raddr = first_frame(p, t->tstate_raddr);
+		t->poll_frame_raddr = 0;
+		first_frame(p, t->tstate_raddr, &t->poll_frame_raddr);
 	}
 	look(t, ran_from, now);
 	count_turn(t, now);
@@ -132,39 +135,6 @@ static __always_inline void wait_begin(const struct loops_process *p, struct loo
 	t->wait = LOOPS_WAITING;
 }
 
-static __always_inline void switch_out(struct task_struct *task, bool is_preempted, __u64 now)
-{
-	__u32 tid = task->pid, state = task->__state;
-	struct loops_thread *t = bpf_map_lookup_elem(&threads, &tid);
-	struct loops_process *p;
-	__u64 ran_from, switches;
-
-	if (t && (is_preempted || !state)) {
-		p = 0;
-	} else {
-		p = process_of(task);
-		if (!p)
-			return;
-		t = t ? t : thread_of(p, task, now);
-	}
-	if (!t)
-		return;
-	ran_from = t->since;
-	switches = task->nvcsw + task->nivcsw;
-	if (t->switches && switches > t->switches + 1)
-		__sync_fetch_and_add(&losses.switches_missed, switches - t->switches - 1);
-	t->switches = switches;
-	t->times.cpu += now - ran_from;
-	t->woken = 0;
-	if (is_preempted || !state)
-		t->wait = LOOPS_RUNNABLE;
-	else if (state & TASK_STOPPED_OR_TRACED)
-		t->wait = LOOPS_STOPPED;
-	else if (p)
-		wait_begin(p, t, task, state, ran_from, now);
-	t->since = now;
-}
-
 static __always_inline void wait_end(struct loops_thread *t, __u64 queued, __u64 now)
 {
 	t->event.run_queue_ns = queued;
@@ -186,16 +156,12 @@ static __always_inline void idle_end(struct loops_thread *t, __u64 span, __u64 n
 	t->is_new_turn = 1;
 }
 
-static __always_inline void switch_in(struct task_struct *task, __u64 now)
+/* It goes on. */
+static __always_inline void arrive(struct loops_thread *t, __u64 now)
 {
-	__u32 tid = task->pid;
-	struct loops_thread *t = bpf_map_lookup_elem(&threads, &tid);
-	__u64 span, queued;
+	__u64 span = now - t->since, queued;
 
-	if (!t)
-		return;
-	span = now - t->since;
-	queued = t->woken > t->since ? now - t->woken : 0;
+	queued = t->woken > t->since && now > t->woken ? now - t->woken : 0;
 	if (t->wait == LOOPS_RUNNABLE) {
 		t->times.run_queue += span;
 	} else if (t->wait == LOOPS_STOPPED) {
@@ -211,6 +177,72 @@ static __always_inline void switch_in(struct task_struct *task, __u64 now)
 	}
 	t->wait = LOOPS_RUNNING;
 	t->since = t->looked = now;
+}
+
+/*
+ * It is running, and nobody said that it went on. A switch is told in the context of the task that
+ * stops, and there are kernels that never tell those of some tasks: on a Linux 6.18 they were
+ * threads of pid 1 and an idle task, 87 switches of 32406. So what comes next on that CPU is not
+ * told to go on. It was not before it was woken, and it has run for so long. A function that the
+ * verifier goes through by itself (Linux 5.12), not once for every state before it.
+ */
+__attribute__((noinline)) int arrive_unseen(struct loops_thread *t, __u64 ran_ns, __u64 now)
+{
+	__u64 at = ran_ns < now ? now - ran_ns : now;
+
+	if (!t)
+		return 0;
+	if (at < t->woken)
+		at = t->woken;
+	if (at < t->since)
+		at = t->since;
+	arrive(t, at);
+	return 0;
+}
+
+static __always_inline void switch_out(struct task_struct *task, bool is_preempted, __u64 now)
+{
+	__u32 tid = task->pid, state = task->__state;
+	struct loops_thread *t = bpf_map_lookup_elem(&threads, &tid);
+	struct loops_process *p;
+	__u64 ran_from, switches;
+
+	if (t && (is_preempted || !state)) {
+		p = 0;
+	} else {
+		p = process_of(task);
+		if (!p)
+			return;
+		t = t ? t : thread_of(p, task, now);
+	}
+	if (!t)
+		return;
+	if (t->wait != LOOPS_RUNNING)
+		arrive_unseen(t, task->se.sum_exec_runtime - t->ran_ns, now);
+	t->ran_ns = task->se.sum_exec_runtime;
+	ran_from = t->since;
+	switches = task->nvcsw + task->nivcsw;
+	if (t->switches && switches > t->switches + 1)
+		__sync_fetch_and_add(&losses.switches_missed, switches - t->switches - 1);
+	t->switches = switches;
+	t->times.cpu += now - ran_from;
+	t->woken = 0;
+	if (is_preempted || !state)
+		t->wait = LOOPS_RUNNABLE;
+	else if (state & TASK_STOPPED_OR_TRACED)
+		t->wait = LOOPS_STOPPED;
+	else if (p)
+		wait_begin(p, t, task, state, ran_from, now);
+	t->since = now;
+}
+
+static __always_inline void switch_in(struct task_struct *task, __u64 now)
+{
+	__u32 tid = task->pid;
+	struct loops_thread *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (t)
+		arrive(t, now);
 }
 
 SEC("tp_btf/sched_switch")
@@ -272,9 +304,11 @@ int on_sample(void *ctx)
 	if (!p)
 		return 0;
 	t = thread_of(p, task, now);
-	/* It is on its way out, or this is not the process it was measured for. */
-	if (!t || t->wait != LOOPS_RUNNING)
+	if (!t)
 		return 0;
+	/* The clock before found another thread here. */
+	if (t->wait != LOOPS_RUNNING)
+		arrive_unseen(t, LOOPS_SAMPLE_NS, now);
 	ran_from = t->since;
 	t->times.cpu += now - ran_from;
 	t->since = now;

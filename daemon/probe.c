@@ -31,8 +31,6 @@
 #include "proc.h"
 #include "process-locals.h"
 
-/* Ends of turns that do not sleep are known to this. */
-#define PROBE_SAMPLE_NS (1 * NSEC_PER_MSEC)
 /* Threads with loops are looked at this often. */
 #define PROBE_LOOK_NS (10 * NSEC_PER_MSEC)
 /* What a process has loaded is looked at this often: a tenth of a millisecond. */
@@ -176,7 +174,7 @@ static int clock_open(struct probe *probe, int cpu)
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_CPU_CLOCK,
 		.size = sizeof(attr),
-		.sample_period = PROBE_SAMPLE_NS,
+		.sample_period = LOOPS_SAMPLE_NS,
 	};
 	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	struct bpf_link *link;

@@ -56,6 +56,32 @@ def callbacks_of_one_turn_are_told_apart(python):
     told.report.assert_counts(path)
 
 
+@test(each=pythons.every)
+def thread_without_an_interpreter_is_no_stack_that_was_lost(python):
+    attached.need()
+    path = attached.program("outlives.py")
+    _, told = attached.attached(python, path)
+    told.report.assert_counts(path)
+    assert not told.report.lost(), told.report.lost()
+
+
+@test
+def busy_host_hides_no_wait():
+    """Where threads must be switched to without a word, it is between others that are busy."""
+    attached.need()
+    path = attached.program("waits.py")
+    hogs = [subprocess.Popen([*pythons.debian().argv, "-c", "while True: pass"])
+            for _ in range(2 * os.cpu_count())]
+    try:
+        _, told = attached.attached(pythons.debian(), path)
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    told.report.assert_counts(path)
+    assert not told.report.lost(), told.report.lost()
+
+
 @test
 def deadlock_is_told_while_it_lasts():
     attached.need()
