@@ -292,6 +292,15 @@ static void take_sample(struct probed *probed, const struct loops_event *event)
 	scribe_write(&probed->scribe, &record.head, sizeof(record), &stack);
 }
 
+/* What the judge will call slow: what it waited for a CPU is nobody's fault. */
+static bool is_slow(const struct probed *probed, const struct record_callback *callback)
+{
+	uint64_t others = callback->reported + (uint64_t)callback->run_queue_ns +
+			  (uint64_t)callback->frozen_ns + (uint64_t)callback->gil_wait_ns;
+
+	return callback->span >= others + probed->limits.slow_callback_ns;
+}
+
 static void take_callback(struct probed *probed, const struct loops_event *event)
 {
 	struct record_callback record = {.head = {.type = RECORD_CALLBACK, .ticks = event->at}};
@@ -304,8 +313,6 @@ static void take_callback(struct probed *probed, const struct loops_event *event
 	finish_callback(probed, thread);
 	if (span < probed->limits.slow_callback_ns)
 		return;
-	thread->n_slow +=
-		span - MIN(thread->callback_reported, span) >= probed->limits.slow_callback_ns;
 	record.slot = index_of(probed, thread);
 	record.turn_seq = event->turn_seq;
 	record.callback_seq = event->callback_seq;
@@ -316,6 +323,7 @@ static void take_callback(struct probed *probed, const struct loops_event *event
 	record.run_queue_ns = (int64_t)event->times.run_queue;
 	record.frozen_ns = (int64_t)event->times.frozen;
 	record.gil_wait_ns = (int64_t)event->times.gil_wait;
+	thread->n_slow += is_slow(probed, &record);
 	scribe_write(&probed->scribe, &record.head, sizeof(record), NULL);
 }
 
