@@ -92,6 +92,24 @@ static bool mem_is_refused(long r)
 	return r == -EPERM || r == -ENOSYS || r == -EACCES;
 }
 
+/*
+ * The process itself and others of its user may open the file through /proc and cut it short:
+ * between a write and the look at the mapping that would be SIGBUS. So it is sealed.
+ *
+ * Return: its mapping, or -errno.
+ */
+static long mem_window_map(long fd)
+{
+	long r = mem_syscall(SYS_ftruncate, fd, MEM_WINDOW_BYTES, 0, 0, 0, 0);
+
+	if (r == 0)
+		r = mem_syscall(SYS_fcntl, fd, F_ADD_SEALS,
+				F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0, 0, 0);
+	if (r == 0)
+		r = mem_syscall(SYS_mmap, 0, MEM_WINDOW_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	return r;
+}
+
 /**
  * mem_window_open() - Give the calling thread a cheap way to its own process
  *
@@ -103,14 +121,14 @@ static bool mem_is_refused(long r)
 int mem_window_open(pid_t pid, struct mem_window *ret_window)
 {
 	static const char name[] = "loophound-window";
-	long fd = mem_syscall(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0), at;
+	long fd = mem_syscall(SYS_memfd_create, (long)name, MFD_CLOEXEC | MFD_ALLOW_SEALING, 0, 0,
+			      0, 0),
+	     at;
 
 	*ret_window = (struct mem_window){NULL, 0, -1};
 	if (fd < 0)
 		return (int)fd;
-	at = mem_syscall(SYS_ftruncate, fd, MEM_WINDOW_BYTES, 0, 0, 0, 0);
-	if (at == 0)
-		at = mem_syscall(SYS_mmap, 0, MEM_WINDOW_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	at = mem_window_map(fd);
 	if (at < 0 && at > -MEM_PAGE_BYTES) {
 		mem_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
 		return (int)at;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory source: bad addresses, errno, and what happens where the kernel refuses the cheap way */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -116,6 +117,21 @@ static void test_window(void **state)
 	assert_int_equal(count_fds(), n_fds);
 	/* One that is closed is none. */
 	check_reads_from(mem_through(&window));
+}
+
+/* Whoever may open it by /proc could else cut it short between a write and the look at the mapping,
+ * which would end the process by SIGBUS. */
+static void test_window_is_not_cut(void **state)
+{
+	struct mem_window window;
+
+	(void)state;
+	assert_int_equal(mem_window_open(getpid(), &window), 0);
+	assert_int_equal(ftruncate(window.fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(fcntl(window.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	check_reads_from(mem_through(&window));
+	mem_window_close(&window);
 }
 
 /* A fork child has the descriptor and not the mapping. */
@@ -235,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_window_is_not_cut),
 		cmocka_unit_test(test_window_of_a_parent),
 		cmocka_unit_test(test_window_limit),
 		cmocka_unit_test(test_window_alone),
