@@ -294,3 +294,9 @@ _export_ struct dirent64 *readdir64(DIR *dir)
 {
 	return CALL(readdir64, CALL_QUICK, (dir));
 }
+
+/* Until all that was written has left a serial line. */
+_export_ int tcdrain(int fd)
+{
+	return CALL_FD(tcdrain, CALL_WAITS, fd, (fd));
+}

@@ -132,3 +132,13 @@ _export_ int getgrgid_r(gid_t group, struct group *restrict found, char *restric
 {
 	return CALL(getgrgid_r, CALL_WAITS, (group, found, buf, size_bytes, ret_found));
 }
+
+_export_ int getgrouplist(const char *user, gid_t group, gid_t *groups, int *n_groups)
+{
+	return ENTRY_CALL(getgrouplist, user, (user, group, groups, n_groups));
+}
+
+_export_ int initgroups(const char *user, gid_t group)
+{
+	return ENTRY_CALL(initgroups, user, (user, group));
+}

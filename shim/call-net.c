@@ -103,3 +103,9 @@ _export_ int sendmmsg(int fd, struct mmsghdr *messages, unsigned int n_messages,
 {
 	return SOCKET_CALL(sendmmsg, fd, flags, (fd, messages, n_messages, flags));
 }
+
+/* It waits for nobody, but its way through the kernel's locks can be long. */
+_export_ int shutdown(int fd, int how)
+{
+	return CALL_FD(shutdown, CALL_QUICK, fd, (fd, how));
+}

@@ -320,3 +320,18 @@ _export_ int mkfifo(const char *path, mode_t mode)
 {
 	return CALL_PATH(mkfifo, path, (path, mode));
 }
+
+_export_ int mkfifoat(int dir_fd, const char *path, mode_t mode)
+{
+	return CALL_PATH_AT(mkfifoat, dir_fd, path, (dir_fd, path, mode));
+}
+
+_export_ int mknod(const char *path, mode_t mode, dev_t device)
+{
+	return CALL_PATH(mknod, path, (path, mode, device));
+}
+
+_export_ int mknodat(int dir_fd, const char *path, mode_t mode, dev_t device)
+{
+	return CALL_PATH_AT(mknodat, dir_fd, path, (dir_fd, path, mode, device));
+}

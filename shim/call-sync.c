@@ -46,6 +46,17 @@ _export_ int pthread_join(pthread_t thread, void **result)
 	return CALL(pthread_join, CALL_WAITS, (thread, result));
 }
 
+_export_ int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *deadline)
+{
+	return CALL(pthread_timedjoin_np, CALL_WAITS, (thread, result, deadline));
+}
+
+_export_ int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+				  const struct timespec *deadline)
+{
+	return CALL(pthread_clockjoin_np, CALL_WAITS, (thread, result, clock, deadline));
+}
+
 _export_ int semop(int set, struct sembuf *operations, size_t n_operations)
 {
 	return CALL(semop, CALL_QUICK, (set, operations, n_operations));
@@ -67,4 +78,50 @@ _export_ ssize_t msgrcv(int queue, void *message, size_t size_bytes, long type, 
 {
 	return CALL(msgrcv, flags & IPC_NOWAIT ? CALL_QUICK : CALL_WAITS,
 		    (queue, message, size_bytes, type, flags));
+}
+
+/* On Linux a message queue is a descriptor. */
+_export_ int mq_send(mqd_t queue, const char *message, size_t size_bytes, unsigned int priority)
+{
+	return CALL_FD(mq_send, CALL_BY_FD, queue, (queue, message, size_bytes, priority));
+}
+
+_export_ int mq_timedsend(mqd_t queue, const char *message, size_t size_bytes,
+			  unsigned int priority, const struct timespec *deadline)
+{
+	return CALL_FD(mq_timedsend, CALL_BY_FD, queue,
+		       (queue, message, size_bytes, priority, deadline));
+}
+
+_export_ ssize_t mq_receive(mqd_t queue, char *message, size_t size_bytes, unsigned int *priority)
+{
+	return CALL_FD(mq_receive, CALL_BY_FD, queue, (queue, message, size_bytes, priority));
+}
+
+_export_ ssize_t mq_timedreceive(mqd_t queue, char *restrict message, size_t size_bytes,
+				 unsigned int *restrict priority,
+				 const struct timespec *restrict deadline)
+{
+	return CALL_FD(mq_timedreceive, CALL_BY_FD, queue,
+		       (queue, message, size_bytes, priority, deadline));
+}
+
+_export_ int mq_close(mqd_t queue)
+{
+	int r = REAL(mq_close)(queue);
+
+	if (!r)
+		fd_state_closed(queue);
+	return r;
+}
+
+/* O_NONBLOCK is the one thing it sets. */
+_export_ int mq_setattr(mqd_t queue, const struct mq_attr *restrict wanted,
+			struct mq_attr *restrict before)
+{
+	int r = REAL(mq_setattr)(queue, wanted, before);
+
+	if (!r)
+		fd_state_forget_all();
+	return r;
 }

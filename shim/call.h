@@ -24,7 +24,7 @@ enum call_subject {
 	SUBJECT_ADDRESS, /* what: a sockaddr, of more bytes; else as SUBJECT_FD */
 	SUBJECT_HOST,	 /* what: the name; more: the service, NULL for none */
 	SUBJECT_CHILD,	 /* more: its pid; what: its program as the caller knows it, or NULL */
-	SUBJECT_LOCK,	 /* what: its address */
+	SUBJECT_LOCK,	 /* what: its address; more: the thread that has it, 0 when not known */
 	SUBJECT_SLEEP,	 /* for what: a timespec, or NULL; more: microseconds then */
 };
 

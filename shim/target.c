@@ -5,7 +5,8 @@
  * A socket by its peer ("127.0.0.1:5432", "[::1]:443", "unix:/run/x.sock"), or by its own address
  * where it has none (a listener); any other descriptor as the kernel names it in /proc/self/fd (a
  * path, "pipe:[123]"); a path as the program gave it; a host with its service; a child with what it
- * runs; a lock by its address. Asked only when a call is told of, by the thread that made it; opens
+ * runs; a lock by the thread that had it, or
+ * by its address. Asked only when a call is told of, by the thread that made it; opens
  * nothing and reads no contents. What the program's pointers lead to is read through the kernel:
  * the call may have failed because they lead nowhere.
  */
@@ -163,6 +164,14 @@ static int child_text(const struct call_about *about, char *text)
 			program);
 }
 
+/* A number tells people more than an address; the same lock may be had by another next time. */
+static int lock_text(const struct call_about *about, char *text)
+{
+	if (about->more)
+		return snprintf(text, TARGET_MAX_BYTES, "lock of thread %d", (int)about->more);
+	return snprintf(text, TARGET_MAX_BYTES, "lock %p", about->what);
+}
+
 static int about_text(const struct call_about *about, char *text)
 {
 	switch (about->subject) {
@@ -179,7 +188,7 @@ static int about_text(const struct call_about *about, char *text)
 	case SUBJECT_CHILD:
 		return child_text(about, text);
 	case SUBJECT_LOCK:
-		return snprintf(text, TARGET_MAX_BYTES, "lock %p", about->what);
+		return lock_text(about, text);
 	case SUBJECT_SLEEP:
 	case SUBJECT_NONE:
 		break;

@@ -37,9 +37,17 @@ def differences(outcome):
     return wrong, late
 
 
-@test(each=some_pythons, timeout=180)
-def a_call_is_named_with_its_target_and_its_length(python):
-    path = paths.program("targets.py")
+def cells():
+    """asyncio.to_thread() is of 3.9."""
+    return [(python, program) for python in some_pythons()
+            for program in ("targets.py", "targets_c.py")
+            if program == "targets.py" or python.minor >= (3, 9)]
+
+
+@test(each=cells, label=lambda cell: f"{cell[1]}-{cell[0]}", timeout=180)
+def a_call_is_named_with_its_target_and_its_length(cell):
+    python, program = cell
+    path = paths.program(program)
     for attempt in range(ATTEMPTS):
         with tempfile.TemporaryDirectory() as folder:
             outcome = watch.watched([*python.argv, path, os.path.realpath(folder)])

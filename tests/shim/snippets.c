@@ -269,6 +269,7 @@ EXPORT int snippets_run(enum snippet_frame frame, char *text, int text_bytes)
 	try_semaphore();
 	try_condition();
 	snippets_more(frame);
+	snippets_rest(frame);
 	if (frame != SNIPPET_VFORK) {
 		try_environment();
 		try_child();

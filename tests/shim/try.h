@@ -12,6 +12,7 @@
 
 void say(const char *name, long result);
 void snippets_more(enum snippet_frame frame);
+void snippets_rest(enum snippet_frame frame);
 
 #define TRY(name, call)                  \
 	do {                             \
