@@ -28,4 +28,4 @@ def no_core_test_fails_under_the_shim_alone(python):
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
 
-runner.main(__name__)
+runner.main(__name__, at_once=2)
