@@ -281,6 +281,18 @@ static _cold_ __attribute__((noinline)) void coroutine_look(PyObject *coroutine)
 		aside_do(keep_awaits, coroutine);
 }
 
+/* Apart, so that the way that nearly all take ends in a jump and keeps nothing on the stack. */
+static __attribute__((noinline)) void coroutine_finalize_slowly(PyObject *self, int8_t state)
+{
+	const struct pyframe_layout *layout = &watch.pyframe.layout;
+
+	if (!layout->gen_state || state == layout->gen_suspended || state == layout->gen_awaiting)
+		coroutine_look(self);
+	coroutine_finalize(self);
+	if (refusal_n)
+		refusal_took(self);
+}
+
 /*
  * Every await of a coroutine ends here. Where the reader knows the byte that cr_suspended looks at
  * (from 3.11 on), most that come are seen to have run to their end without a call.
@@ -290,12 +302,11 @@ static void on_coroutine_finalize(PyObject *self)
 	const struct pyframe_layout *layout = &watch.pyframe.layout;
 	int8_t state = layout->gen_state ? *((int8_t *)self + layout->gen_state) : 0;
 
-	if (unlikely(!layout->gen_state || state == layout->gen_suspended ||
+	if (unlikely(refusal_n || !layout->gen_state || state == layout->gen_suspended ||
 		     state == layout->gen_awaiting))
-		coroutine_look(self);
-	coroutine_finalize(self);
-	if (unlikely(refusal_n))
-		refusal_took(self);
+		coroutine_finalize_slowly(self, state);
+	else
+		coroutine_finalize(self);
 }
 
 static bool finalizer_of_coroutines(PyObject *class)
