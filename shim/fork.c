@@ -17,11 +17,17 @@
  * loops wiped, which is how it is recognised at the next slow step it takes; until then it finds no
  * open turn, and nothing of ours happens in it.
  *
+ * In a child of another thread than the first, that thread is the first now, and its function may
+ * return: the process ends when the last of its threads has, which the watchdog must not be. So
+ * it goes with the last thread that had a loop; the next turn of another would make it again.
+ *
  * vfork and posix_spawn do not come here and need nothing: the child execs or ends.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "emit.h"
 #include "fork.h"
@@ -38,6 +44,11 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Of the thread that forks: whether it holds the lock. */
 static __thread bool is_locked __attribute__((tls_model("initial-exec")));
+
+/* Of the thread that forks: whether it is another than the first. */
+static __thread bool is_other __attribute__((tls_model("initial-exec")));
+/* The first thread of this process does not end it by its end. Written in a fork child alone. */
+static bool is_first_mortal;
 
 static void forget_all(void)
 {
@@ -70,6 +81,7 @@ static void fork_prepare(void)
 	/* In a child made behind libc's back there is no watchdog to wait for. */
 	if (watch_is_open() && !loops_are_ours())
 		forget_all();
+	is_other = syscall(SYS_gettid) != getpid();
 	is_locked = lock_wait();
 	if (is_locked)
 		watchdog_stop();
@@ -88,6 +100,7 @@ static void fork_child(void)
 	int saved_errno = errno;
 
 	is_locked = false;
+	is_first_mortal |= is_other;
 	lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	if (watch_is_open())
 		forget_all();
@@ -105,6 +118,15 @@ _hidden_ void fork_start_watchdog(void)
 	if (pthread_mutex_trylock(&lock))
 		return;
 	watchdog_start();
+	pthread_mutex_unlock(&lock);
+}
+
+/* A thread that had a loop ends; its loops have been left. */
+_hidden_ void fork_thread_ended(void)
+{
+	if (!is_first_mortal || loops_are_in_use() || !lock_wait())
+		return;
+	watchdog_stop();
 	pthread_mutex_unlock(&lock);
 }
 

@@ -6,4 +6,5 @@
 
 void fork_init(void);
 void fork_start_watchdog(void);
+void fork_thread_ended(void);
 bool fork_watch_open(void);

@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 
 #include "emit.h"
+#include "fork.h"
 #include "loop.h"
 #include "retry.h"
 #include "strict.h"
@@ -77,6 +78,7 @@ static void thread_ended(void *unused)
 		if (loop->slot && loop->tid == tid)
 			loop_leave(loop);
 	}
+	fork_thread_ended();
 }
 
 /*
@@ -103,6 +105,16 @@ _hidden_ bool loops_init(void)
 _hidden_ bool loops_are_ours(void)
 {
 	return memory->is_ours;
+}
+
+/* Whether a thread lives that has, or had, a loop. */
+_hidden_ bool loops_are_in_use(void)
+{
+	for (unsigned int i = 0; i < REGION_N_SLOTS; i++)
+		if (atomic_load_explicit(&memory->loops[i].state, memory_order_acquire) ==
+		    SLOT_USED)
+			return true;
+	return false;
 }
 
 _hidden_ struct loop *loop_at(unsigned int index)

@@ -102,6 +102,7 @@ extern __thread struct loop *thread_loop __attribute__((tls_model("initial-exec"
 
 bool loops_init(void);
 bool loops_are_ours(void);
+bool loops_are_in_use(void);
 struct loop *loop_at(unsigned int index);
 struct loop *loop_start(enum framework framework, int epoll_fd, uint64_t tstate_raddr);
 void loop_stop(void);
