@@ -91,6 +91,11 @@ def debug_build_is_read_right():
 ODD = paths.program("tasks_odd.py")
 
 
+def lines_with(path, text):
+    with open(path) as file:
+        return [number for number, line in enumerate(file, 1) if text in line]
+
+
 @test(each=pythons.every)
 def odd_tasks_are_told_right_or_not_at_all(python):
     outcome = watch.watched([*python.argv, ODD])
@@ -104,7 +109,10 @@ def odd_tasks_are_told_right_or_not_at_all(python):
             assert found in (None, ("spam" * 1000)[:127], ("eggs" * 1000)[:127]), found
         else:
             assert found == name, (line, name, task)
-    assert len(outcome.report.findings) == len(told), outcome.report.brief()
+    # A thread that comes late lets the other one wait for it, and that is a blocking call.
+    others = [found for found in outcome.report.findings
+              if found["culprit"]["line"] not in lines_with(ODD, "barrier.wait()")]
+    assert len(others) == len(told), outcome.report.brief()
     assert not outcome.report.lost(), outcome.report.brief()
 
 
@@ -194,4 +202,4 @@ def interpreter_that_is_not_what_it_says_is_refused(label):
     assert call["count"] == 1 and call["culprit"]["file"] is None, call
 
 
-runner.main(__name__)
+runner.main(__name__, at_once=2)
