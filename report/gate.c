@@ -4,18 +4,20 @@
  *
  *	SUBJECT			any, or the name of a kind: broken by one finding
  *	KIND>DURATION		broken by one that lasted longer
+ *	task-flood>N		broken by one of more tasks
  *	KIND:count>N		broken by more of them
  *	lag-p99>DURATION	turn-max>DURATION	utilisation>PERCENT	lost>N
  *
  * Spaces may stand around each part. An expression is read before the program starts, so that a
- *typing error costs nothing. A gate on what could not be measured is broken: "no loop ran" must not
- *pass as "no loop lagged".
+ * typing error costs nothing. A gate on what could not be measured is broken: "no loop ran" must
+ *not pass as "no loop lagged".
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gate.h"
+#include "nearest.h"
 #include "wire/options.h"
 
 /* No limit that means anything is longer. */
@@ -85,6 +87,7 @@ static int gate_limit(struct gate_rule *rule, const char *after, struct gate_err
 			return gate_fail(ret_error, at, "not a percentage (80%)");
 		rule->limit /= 100;
 		return 0;
+	case GATE_KIND_SIZE:
 	case GATE_KIND_COUNT:
 	case GATE_LOST:
 		if (gate_number(text, "", &rule->limit))
@@ -97,18 +100,29 @@ static int gate_limit(struct gate_rule *rule, const char *after, struct gate_err
 	return gate_fail(ret_error, at, "no limit can stand here");
 }
 
+static const struct {
+	const char *name;
+	enum gate_subject subject;
+} figures[] = {
+	{"lag-p99", GATE_LAG_P99},
+	{"turn-max", GATE_TURN_MAX},
+	{"utilisation", GATE_UTILISATION},
+	{"lost", GATE_LOST},
+};
+
+/* The kind or figure that may be meant; NULL: none. */
+static const char *gate_nearest(const char *text, size_t length)
+{
+	const char *nearest = kind_nearest(text, length);
+
+	for (size_t i = 0; !nearest && i < ARRAY_LEN(figures); i++)
+		if (nearest_distance(text, length, figures[i].name) <= nearest_limit(length))
+			nearest = figures[i].name;
+	return nearest;
+}
+
 static int gate_figure(const char *text, size_t length, enum gate_subject *ret_subject)
 {
-	static const struct {
-		const char *name;
-		enum gate_subject subject;
-	} figures[] = {
-		{"lag-p99", GATE_LAG_P99},
-		{"turn-max", GATE_TURN_MAX},
-		{"utilisation", GATE_UTILISATION},
-		{"lost", GATE_LOST},
-	};
-
 	for (size_t i = 0; i < ARRAY_LEN(figures); i++)
 		if (strlen(figures[i].name) == length && !memcmp(figures[i].name, text, length)) {
 			*ret_subject = figures[i].subject;
@@ -129,9 +143,9 @@ static int gate_of_kind(struct gate_rule *rule, const char *text, struct gate_er
 	rule->subject = GATE_KIND;
 	if (!*text)
 		return 0;
-	if (*text == '>' && !kind_is_timed(rule->kind))
+	if (*text == '>' && !kind_is_timed(rule->kind) && !kind_is_sized(rule->kind))
 		return gate_fail(ret_error, at, "this kind has no size; :count>N counts it");
-	rule->subject = GATE_KIND_SPAN;
+	rule->subject = kind_is_sized(rule->kind) ? GATE_KIND_SIZE : GATE_KIND_SPAN;
 	if (*text == ':') {
 		if (strncmp(text, count, sizeof(count) - 1))
 			return gate_fail(ret_error, at, "only :count can stand here");
@@ -156,7 +170,9 @@ int gate_parse(const char *expr, struct gate_rule *ret_rule, struct gate_error *
 	struct gate_rule rule = {.expr = expr};
 	int r = 0;
 
-	if (length == 3 && !memcmp(start, "any", 3) && !*rest)
+	if (length == 3 && !memcmp(start, "any", 3) && *rest)
+		return gate_fail(ret_error, (size_t)(rest - expr), "any stands alone");
+	if (length == 3 && !memcmp(start, "any", 3))
 		rule.subject = GATE_ANY;
 	else if (!kind_parse(start, length, &rule.kind))
 		r = gate_of_kind(&rule, rest, ret_error);
@@ -171,7 +187,7 @@ int gate_parse(const char *expr, struct gate_rule *ret_rule, struct gate_error *
 	if (!r)
 		*ret_rule = rule;
 	else if (rule.subject == GATE_ANY && ret_error->at == (size_t)(start - expr))
-		ret_error->nearest = kind_nearest(start, length);
+		ret_error->nearest = gate_nearest(start, length);
 	return r;
 }
 
@@ -181,6 +197,7 @@ uint32_t gate_needs(const struct gate_rule *rule)
 	switch (rule->subject) {
 	case GATE_KIND:
 	case GATE_KIND_SPAN:
+	case GATE_KIND_SIZE:
 	case GATE_KIND_COUNT:
 		return KIND_MASK(rule->kind);
 	case GATE_ANY:
@@ -219,6 +236,16 @@ static double gate_span(const struct gate_rule *rule, const struct report *repor
 	return (double)max_ns;
 }
 
+static double gate_size(const struct gate_rule *rule, const struct report *report)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < report->n_findings; i++)
+		if (counts(rule, report->findings[i]))
+			most = MAX(most, report->findings[i]->n);
+	return most;
+}
+
 static double gate_loops(const struct gate_rule *rule, const struct report *report)
 {
 	double worst = 0;
@@ -239,6 +266,7 @@ static bool gate_is_measured(const struct gate_rule *rule, const struct report *
 	switch (rule->subject) {
 	case GATE_KIND:
 	case GATE_KIND_SPAN:
+	case GATE_KIND_SIZE:
 	case GATE_KIND_COUNT:
 		return report_has_detector(report, rule->kind);
 	case GATE_LOST:
@@ -265,6 +293,9 @@ void gate_judge(const struct gate_rule *rule, const struct report *report, struc
 		break;
 	case GATE_KIND_SPAN:
 		value = gate_span(rule, report);
+		break;
+	case GATE_KIND_SIZE:
+		value = gate_size(rule, report);
 		break;
 	case GATE_LAG_P99:
 	case GATE_TURN_MAX:

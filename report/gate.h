@@ -10,6 +10,7 @@ enum gate_subject {
 	GATE_ANY,	 /* any finding at all */
 	GATE_KIND,	 /* a finding of the kind */
 	GATE_KIND_SPAN,	 /* one longer than the limit */
+	GATE_KIND_SIZE,	 /* one of more things than the limit */
 	GATE_KIND_COUNT, /* more of them than the limit */
 	GATE_LAG_P99,
 	GATE_TURN_MAX,
@@ -27,7 +28,7 @@ struct gate_rule {
 struct gate_error {
 	size_t at; /* where in the expression */
 	const char *text;
-	const char *nearest; /* the kind that may be meant; NULL: none */
+	const char *nearest; /* the name that may be meant; NULL: none */
 };
 
 uint32_t gate_needs(const struct gate_rule *rule);

@@ -164,6 +164,7 @@ json_t *json_finding(const struct finding *finding)
 	json_object_set_new(json, "name", finding->name ? json_string(finding->name) : json_null());
 	json_object_set_new(json, "detail",
 			    finding->detail ? json_string(finding->detail) : json_null());
+	json_object_set_new(json, "size", finding->n ? json_integer(finding->n) : json_null());
 	json_object_set_new(json, "call", json_call(finding));
 	json_object_set_new(json, "cause", json_cause(finding));
 	json_object_set_new(json, "victims", json_null());

@@ -120,6 +120,12 @@ uint32_t kinds_detected(void)
 	return mask;
 }
 
+/* Whether its size is a number of things. */
+bool kind_is_sized(enum finding_kind kind)
+{
+	return kind == KIND_TASK_FLOOD;
+}
+
 bool kind_is_timed(enum finding_kind kind)
 {
 	return kinds[kind].is_timed;

@@ -46,6 +46,7 @@ enum severity kind_severity(enum finding_kind kind);
 bool kind_is_detected(enum finding_kind kind);
 uint32_t kinds_detected(void);
 bool kind_is_timed(enum finding_kind kind);
+bool kind_is_sized(enum finding_kind kind);
 uint32_t kind_detectors(enum finding_kind kind);
 int kind_parse(const char *text, size_t length, enum finding_kind *ret_kind);
 const char *kind_nearest(const char *text, size_t length);

@@ -320,6 +320,7 @@ static int load_finding(struct load *load, json_t *json, struct finding *finding
 	load_frame(load, json_object_get(json, "culprit"), &finding->culprit);
 	finding->name = load_text(load, json, "name");
 	finding->detail = load_text(load, json, "detail");
+	finding->n = (uint32_t)MIN(load_count(json, "size"), (uint64_t)UINT32_MAX);
 	if (json_array_size(json_object_get(json, "origin")))
 		finding->origin = load_frames(load, json_object_get(json, "origin"), 1);
 	finding->allowed_by = load_text(load, json, "allowed_by");

@@ -24,6 +24,8 @@ static bool breaks(const struct gate_rule *rule, const struct finding *finding)
 		return true;
 	if (!gate_needs(rule) || finding->kind != rule->kind)
 		return false;
+	if (rule->subject == GATE_KIND_SIZE)
+		return finding->n > rule->limit;
 	return rule->subject != GATE_KIND_SPAN || (double)finding->max_ns > rule->limit;
 }
 
@@ -51,6 +53,7 @@ static void print_reason(FILE *out, const struct gate_rule *rule, const struct g
 	case GATE_ANY:
 	case GATE_KIND:
 	case GATE_KIND_SPAN:
+	case GATE_KIND_SIZE:
 		fprintf(out, "%" PRIu32 " finding%s", n, n == 1 ? "" : "s");
 		return;
 	case GATE_KIND_COUNT:

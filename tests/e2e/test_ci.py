@@ -244,6 +244,30 @@ def a_python_that_was_not_watched_is_4_without_a_gate_too():
     assert watch.run([paths.LOOPHOUND, "run", "--", "/bin/true"], cwd=folder).status == 0
 
 
+FLOOD = """
+import asyncio
+async def none(): pass
+async def main():
+    await asyncio.gather(*[asyncio.create_task(none()) for _ in range(6007)])
+asyncio.run(main())
+"""
+
+
+@test
+def a_flood_has_a_size_that_a_gate_can_ask_for_and_a_merge_keeps():
+    folder = tempfile.mkdtemp(prefix="flood-")
+    write(folder, "app.py", FLOOD)
+    for limit, status in ((6006, 3), (6007, 0)):
+        outcome = watch.run([paths.LOOPHOUND, "run", "--quiet", "--fail-on", f"task-flood>{limit}", "--report", "r.json",
+                             "--", *pythons.debian().argv, "app.py"], cwd=folder)
+        assert outcome.status == status, outcome.text()
+        merged = watch.run([paths.LOOPHOUND, "report", "--json", "--fail-on", f"task-flood>{limit}", "r.json", "r.json"],
+                           cwd=folder)
+        assert merged.status == status, merged.text()
+        finding = Report(json.loads(merged.stdout)).one("task-flood")
+        assert finding["size"] == 6007 and finding["message"].startswith("6007 tasks "), finding
+
+
 def without_times(text):
     raw = json.loads(text)
     for key in ("started", "ended", "loops", "processes"):

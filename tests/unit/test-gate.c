@@ -18,6 +18,8 @@ static void test_parse(void **state)
 		{"slow-callback>1.5s", GATE_KIND_SPAN, 1.5e9},
 		{"blocking-call:count>10", GATE_KIND_COUNT, 10},
 		{"never-awaited:count>0", GATE_KIND_COUNT, 0},
+		{"task-flood>5000", GATE_KIND_SIZE, 5000},
+		{"task-flood:count>3", GATE_KIND_COUNT, 3},
 		{"lag-p99>50ms", GATE_LAG_P99, 50e6},
 		{"turn-max>1s", GATE_TURN_MAX, 1e9},
 		{"utilisation>80%", GATE_UTILISATION, 0.8},
@@ -49,7 +51,8 @@ static void test_refused(void **state)
 	} cases[] = {
 		{"", 0},
 		{"blocking-cal", 0},
-		{"task-flood>5000", 10}, /* its size is no duration */
+		{"task-flood>50ms", 11}, /* its size is no duration */
+		{"task-flood>", 11},
 		{"blocking-call>", 14},
 		{"blocking-call>50", 14},
 		{"blocking-call>50mss", 14},
@@ -65,10 +68,10 @@ static void test_refused(void **state)
 		{"utilisation>180%", 12},
 		{"utilisation>1e1%", 12},
 		{"lost>many", 5},
-		{"any>3", 0},
+		{"any>3", 3},
 		{"anything", 0},
 		{" anything", 1},
-		{"any thing", 0},
+		{"any thing", 4},
 		{"lag-p99 50ms", 8},
 		{"lag-p99 > 5 0ms", 10},
 		{"blocking-call: count>3", 13},
@@ -83,6 +86,31 @@ static void test_refused(void **state)
 		assert_int_not_equal(gate_parse(cases[i].expr, &rule, &error), 0);
 		assert_int_equal(error.at, cases[i].at);
 		assert_true(strlen(error.text) > 0);
+	}
+}
+
+static void test_nearest(void **state)
+{
+	static const struct {
+		const char *expr, *nearest;
+	} cases[] = {
+		{"blocking-cal", "blocking-call"},
+		{"lag-p9>50ms", "lag-p99"},
+		{"utilization>80%", "utilisation"},
+		{" turn-mx>1s", "turn-max"},
+		{"quite-another", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct gate_error error;
+		struct gate_rule rule;
+
+		assert_int_not_equal(gate_parse(cases[i].expr, &rule, &error), 0);
+		if (cases[i].nearest)
+			assert_string_equal(error.nearest, cases[i].nearest);
+		else
+			assert_null(error.nearest);
 	}
 }
 
@@ -128,6 +156,11 @@ static void test_judge(void **state)
 	assert_false(holds("utilisation>80%", &report));
 	assert_true(holds("utilisation>90%", &report));
 	assert_true(holds("lost>0", &report));
+	process.detectors = UINT32_MAX;
+	finding.kind = KIND_TASK_FLOOD;
+	finding.n = 6007;
+	assert_false(holds("task-flood>6006", &report));
+	assert_true(holds("task-flood>6007", &report));
 	report.lost.n[LOSS_RING_FULL] = 1;
 	assert_false(holds("lost>0", &report));
 }
@@ -155,9 +188,8 @@ static void test_not_measured(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_judge),
+		cmocka_unit_test(test_parse),	     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_nearest),	     cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_not_measured),
 	};
 
