@@ -325,6 +325,23 @@ _hidden_ void loop_turn_end(struct loop *loop)
 	atomic_store_explicit(&loop->slot->turn_start, 0, memory_order_release);
 }
 
+/* The warm-up is over, or there is none: what is counted from now on is what gates are held to. */
+static _cold_ void loop_warm(struct loop *loop, uint64_t now)
+{
+	struct slot *slot = loop->slot;
+
+	if (now < watch.limits.warm)
+		return;
+	loop->is_warm = true;
+	if (!watch.limits.warm)
+		return;
+	memset(&slot->turn, 0, sizeof(slot->turn));
+	memset(&slot->callback, 0, sizeof(slot->callback));
+	memset(&slot->lag, 0, sizeof(slot->lag));
+	atomic_store_explicit(&slot->idle, 0, memory_order_relaxed);
+	loop->carry = 0;
+}
+
 /* The loop's own poll has returned, or the loop has started. Keeps errno. */
 _hidden_ void loop_turn_begin(struct loop *loop)
 {
@@ -341,6 +358,8 @@ _hidden_ void loop_turn_begin(struct loop *loop)
 		if (slept > watch.limits.sleepless)
 			loop->carry = 0;
 	}
+	if (unlikely(!loop->is_warm))
+		loop_warm(loop, now);
 	loop->edge = now;
 	loop->turn_start = now;
 	loop->lag_origin = now - loop->carry;

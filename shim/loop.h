@@ -47,6 +47,7 @@ struct loop {
 	int epoll_key;		   /* the loop's epoll descriptor ^ LOOP_EPOLL_KEY; 0: none */
 	struct slot *slot;
 	bool is_ready;		 /* asyncio: a turn is open, and no callback of it runs */
+	bool is_warm;		 /* the slot's figures are of what is judged */
 	bool has_inner;		 /* uvloop: the open pair holds pairs that have ended */
 	uint32_t turn_first;	 /* callback_seq, its lower half, when the turn began */
 	uint32_t depth;		 /* uvloop: callbacks nested in each other */

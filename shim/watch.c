@@ -73,6 +73,19 @@ _hidden_ void watch_detects(uint32_t detectors)
 					 memory_order_relaxed);
 }
 
+/* When the warm-up is over, as a tick; 0 where there is none. */
+static uint64_t warm_from(const struct clock_scale *scale)
+{
+	nsec_t from_ns;
+
+	if (!watch.options.warmup_ns || !watch_is_open())
+		return 0;
+	from_ns = watch.region.header->started_monotonic_ns + watch.options.warmup_ns;
+	if (from_ns <= scale->ns0)
+		return 0;
+	return scale->ticks0 + clock_span_ticks(scale, from_ns - scale->ns0);
+}
+
 static void watch_set_limits(void)
 {
 	const struct options *options = &watch.options;
@@ -89,6 +102,7 @@ static void watch_set_limits(void)
 		/* In strict mode the shortest has to be looked at. */
 		.call_floor = options->is_strict ? 0 : short_call,
 		.sleepless = clock_span_ticks(scale, SLEEPLESS_NS),
+		.warm = warm_from(scale),
 		.notable = clock_span_ticks(
 			scale, MIN(options->slow_callback_ns, options->blocking_call_ns)),
 		.is_tick_enough =

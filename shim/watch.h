@@ -22,6 +22,7 @@ struct limits {
 	uint64_t cancel_grace;
 	uint64_t short_call; /* shorter ones are not summed up */
 	uint64_t sleepless;  /* a poll shorter than this did not sleep */
+	uint64_t warm;	     /* the tick from which on is judged; 0: from the start */
 	uint64_t notable;    /* a shorter callback is looked at only for what it called */
 	bool is_tick_enough; /* nothing reaches a limit without a watchdog's tick in it */
 };

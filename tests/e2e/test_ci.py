@@ -268,6 +268,31 @@ def a_flood_has_a_size_that_a_gate_can_ask_for_and_a_merge_keeps():
         assert finding["size"] == 6007 and finding["message"].startswith("6007 tasks "), finding
 
 
+WARMS_UP = """
+import asyncio, time
+async def main():
+    time.sleep(1.3)  # What a server imports before it serves.
+    while time.monotonic() < until:
+        await asyncio.sleep(0.01)
+until = time.monotonic() + 3.7
+asyncio.run(main())
+"""
+
+
+@test
+def what_a_warm_up_costs_breaks_no_gate_on_the_loop():
+    folder = tempfile.mkdtemp(prefix="warm-")
+    write(folder, "app.py", WARMS_UP)
+    gates = ["--fail-on", "turn-max>1s", "--fail-on", "utilisation>90%", "--fail-on", "blocking-call", "--fail-on", "lost>0"]
+    for options, status in ((["--warmup", "2s"], 0), ([], 3)):
+        outcome = watch.run([paths.LOOPHOUND, "run", "--quiet", *options, *gates, "--report", "r.json", "--",
+                             *pythons.debian().argv, "app.py"], cwd=folder)
+        assert outcome.status == status, outcome.text()
+        loop, = Report.load(os.path.join(folder, "r.json")).loops
+        assert (loop["turn"]["max_ns"] > 1.3e9) == (status == 3), loop
+        assert loop["turn"]["count"] > 5, loop
+
+
 def without_times(text):
     raw = json.loads(text)
     for key in ("started", "ended", "loops", "processes"):
