@@ -190,8 +190,9 @@ static void sample_stack(const struct loop *loop, uint64_t tstate_raddr,
 		sample_once(loop, tstate_raddr, &trail, ret_stack, ret_note);
 		if (ret_stack->stack.end != PYFRAME_END_TORN &&
 		    ret_stack->stack.end != PYFRAME_END_UNREADABLE)
-			return;
+			break;
 	}
+	trail_set_aside(&trail);
 }
 
 /* The stack is void if the thread went on meanwhile: another one follows soon. */

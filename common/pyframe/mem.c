@@ -18,8 +18,9 @@
  * (measured: 15 ranges of 88 bytes 260 ns against 1430, Linux 6.18). What comes back short is read
  * again by process_vm_readv(), which says to the byte where it ended: up to Linux 5.15 a write may
  * end far before the bad address. The way is not open to others: the program would see the
- * descriptor. Device memory, which process_vm_readv() leaves alone, could be read in this way, but
- * only by a stale pointer into it.
+ * descriptor. Device memory, which process_vm_readv() leaves alone, can be read in this way: so
+ * what was remembered for longer than a sample takes is read by process_vm_readv() first
+ * (trail_set_aside()).
  *
  * Nothing else is kept between two calls.
  */

@@ -84,6 +84,8 @@ static size_t trail_add_head(const struct pyframe_trail *trail, const struct pyf
 static int trail_read(struct pyframe_trail *trail, const struct pyframe_layout *l,
 		      const struct mem *mem, uint64_t ret_head[static 2])
 {
+	/* It leaves device memory alone, where a look can be an act; a window does not. */
+	const struct mem careful = {mem->kind, mem->pid, NULL};
 	struct iovec ranges[MEM_MAX_RANGES];
 	uint32_t n_head_bytes = trail_head_bytes(trail), n_bytes = trail->n_bytes;
 	size_t n = trail_add_head(trail, l, ranges), n_read;
@@ -96,7 +98,9 @@ static int trail_read(struct pyframe_trail *trail, const struct pyframe_layout *
 		ranges[n++] = (struct iovec){(void *)(uintptr_t)span->raddr, span->n_bytes};
 	}
 	n += trail_add_head(trail, l, ranges + n);
-	r = mem_read_ranges_remote(mem, ranges, n, trail->bytes, &n_read);
+	r = mem_read_ranges_remote(trail->is_old ? &careful : mem, ranges, n, trail->bytes,
+				   &n_read);
+	trail->is_old = false;
 	if (r < 0)
 		return r;
 	if (n_read < 8)
@@ -109,6 +113,17 @@ static int trail_read(struct pyframe_trail *trail, const struct pyframe_layout *
 	if (n_read < 16 || ret_head[0] != trail->cframe_raddr)
 		trail->cframe_raddr = 0;
 	return 0;
+}
+
+/**
+ * trail_set_aside() - Time goes by before the next sample
+ *
+ * Memory that held frames may be unmapped meanwhile, and a device be mapped there. The first read
+ * after this finds that out.
+ */
+void trail_set_aside(struct pyframe_trail *trail)
+{
+	trail->is_old = true;
 }
 
 /**

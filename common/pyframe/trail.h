@@ -35,12 +35,14 @@ struct pyframe_trail {
 	uint8_t is_changed;  /* spans were added or are of no use any more */
 	uint8_t is_extended; /* reads were made after the one call */
 	uint8_t is_moved;    /* the innermost frame was another one at the end of the one call */
+	uint8_t is_old;	     /* what it tells of may have become something else meanwhile */
 	uint32_t n_codes;    /* of the last stack, known to be code objects */
 	uint64_t codes[PYFRAME_MAX_FRAMES];
 	struct pyframe_span spans[PYFRAME_TRAIL_MAX_SPANS];
 	uint8_t bytes[PYFRAME_TRAIL_MAX_BYTES];
 };
 
+void trail_set_aside(struct pyframe_trail *trail);
 int trail_begin(struct pyframe_trail *trail, const struct pyframe_layout *l, const struct mem *mem,
 		uint64_t tstate_raddr, uint64_t *ret_frame_raddr);
 const uint8_t *trail_find(struct pyframe_trail *trail, uint64_t raddr, uint32_t n_bytes);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -176,6 +177,56 @@ static void test_not_begun(const struct mem *mem)
 	assert_true(stack.frames[0].lasti == PYFRAME_LASTI_NONE);
 }
 
+/* A page such as a device has: read through a window, and not by process_vm_readv(). 0: none. */
+static uint64_t find_device_page(const struct mem *window, const struct mem *remote)
+{
+	uint64_t begin, end, found = 0, word;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+
+	assert_non_null(maps);
+	while (!found && fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, "[vvar") || sscanf(line, "%lx-%lx", &begin, &end) != 2)
+			continue;
+		for (; !found && begin < end; begin += 4096)
+			if (!mem_read(window, begin, &word, 8) && mem_read(remote, begin, &word, 8))
+				found = begin;
+	}
+	fclose(maps);
+	return found;
+}
+
+/* Where frames lay a while ago a device may be now. */
+static void test_trail_set_aside(void **state)
+{
+	struct mem_window window;
+	struct mem remote = {MEM_REMOTE, getpid(), NULL}, through = {MEM_REMOTE, getpid(), &window};
+	uint64_t device_raddr, frame_raddr;
+
+	(void)state;
+	assert_int_equal(mem_window_open(getpid(), &window), 0);
+	device_raddr = find_device_page(&through, &remote);
+	if (!device_raddr)
+		skip();
+	chain_init(6);
+	for (int is_old = 0; is_old < 2; is_old++) {
+		memset(&trail, 0, sizeof(trail));
+		trail.tstate_raddr = raddr(thread);
+		trail.spans[0] = (struct pyframe_span){.raddr = device_raddr, .n_bytes = 64};
+		trail.n_spans = 1;
+		if (is_old)
+			trail_set_aside(&trail);
+		assert_int_equal(
+			trail_begin(&trail, &pyframe.layout, &through, raddr(thread), &frame_raddr),
+			0);
+		assert_int_equal(trail.n_spans, !is_old);
+		assert_true(frame_raddr == raddr(&frames[0]));
+		/* Once is enough. */
+		assert_false(trail.is_old);
+	}
+	mem_window_close(&window);
+}
+
 /* Frames far apart, more of them than the trail has room for, and some that go away. */
 static void test_trail(void **state)
 {
@@ -294,6 +345,7 @@ int main(void)
 		{"test_entries", test_on_both, NULL, NULL, &entries},
 		{"test_not_begun", test_on_both, NULL, NULL, &not_begun},
 		cmocka_unit_test(test_trail),
+		cmocka_unit_test(test_trail_set_aside),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_find_thread),
 	};
