@@ -275,8 +275,8 @@ static void emit_counted(const struct loop *loop, const struct counted_calls *ca
 		return;
 	record->slot = loop->slot_index;
 	record->call_str = watch.call_str[calls->hook];
-	record->turn_seq = emit_turn_seq(loop);
-	record->callback_seq = 0;
+	record->turn_seq = calls->turn_seq;
+	record->callback_seq = calls->callback_seq;
 	record->start = calls->start;
 	record->span = span;
 	record->n_calls = n;

@@ -14,7 +14,8 @@ struct counted_calls {
 	uint32_t n;
 	uint64_t sum; /* ticks */
 	uint64_t max;
-	uint64_t start; /* of the first */
+	uint64_t start; /* of the first, and when it was made */
+	uint64_t turn_seq, callback_seq;
 };
 
 struct stack_buf {

@@ -10,6 +10,8 @@
  * come again as another one. A call from the very frames that a site was last found by is known by
  * comparing these (pyframe/spot.c), without a walk.
  *
+ * The task of a site is that of its first call: where many come through, one of them.
+ *
  * The count is exact, and so are the sum and, by a record of its own, the longest. What a process
  * that is killed had not yet told of is lost: FLUSH_NS at the most, while its loop runs.
  *
@@ -29,6 +31,7 @@
 #include "py/callback.h"
 #include "strict.h"
 #include "target.h"
+#include "task.h"
 
 #define FLUSH_NS (100 * NSEC_PER_MSEC)
 /* More sites than this within FLUSH_NS are told of early. */
@@ -45,6 +48,7 @@ struct strict_site {
 	struct counted_calls calls;
 	struct spot spot; /* the frames it was last found by */
 	struct stack_buf stack;
+	struct task_note task; /* of the first call */
 };
 
 struct strict {
@@ -166,7 +170,12 @@ static void site_begin(struct strict_site *site, uint64_t key, const struct loop
 		.target_str = site->is_exempt ? ARENA_NONE : target_of(about),
 		.gil_flags = gil_record_flags(),
 		.start = loop->call_start,
+		.turn_seq = emit_turn_seq(loop),
+		.callback_seq = emit_running_seq(loop),
 	};
+	site->task.is_known = false;
+	if (!site->is_exempt)
+		task_note_take(loop, &watch.self, &table->walk, &site->task);
 	site->key = key;
 }
 
@@ -221,6 +230,14 @@ _hidden_ bool strict_count(struct loop *loop, const struct call_about *about, ui
 	return true;
 }
 
+static void site_tell(const struct loop *loop, const struct strict_site *site)
+{
+	const struct counted_calls *calls = &site->calls;
+
+	task_note_emit(loop, calls->turn_seq, calls->callback_seq, &site->task, &site->stack);
+	emit_counted_calls(loop, calls, &site->stack);
+}
+
 /* Tell of all that was counted, and begin anew. */
 _hidden_ void strict_flush(struct loop *loop)
 {
@@ -238,7 +255,7 @@ _hidden_ void strict_flush(struct loop *loop)
 		struct strict_site *site = &table->sites[i];
 
 		if (site->key && site->calls.n)
-			emit_counted_calls(loop, &site->calls, &site->stack);
+			site_tell(loop, site);
 		site->key = 0;
 	}
 	table->flushed_at = clock_ticks(watch.clock_kind);

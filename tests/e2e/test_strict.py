@@ -93,6 +93,47 @@ def a_flood_is_counted_exactly_and_loses_nothing(python):
     assert found[0]["max_ns"] * found[0]["count"] > found[0]["total_ns"], found[0]
 
 
+@test(each=cells, label=cell_label)
+def a_finding_carries_its_task(cell):
+    python, loop = cell
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "program.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write("import asyncio, os, sys\n"
+                          "if sys.argv[1] == 'uvloop':\n"
+                          "    import uvloop\n"
+                          "    uvloop.install()\n"
+                          "async def inner(path):\n"
+                          "    os.stat(path)  # BAD: blocking-call 7\n"
+                          "async def handler(n):\n"
+                          "    for _ in range(n):\n"
+                          "        await inner('/')\n"
+                          "        await asyncio.sleep(0)\n"
+                          "def bare(done):\n"
+                          "    os.access('/', 0)  # BAD: blocking-call 1\n"
+                          "    done.set_result(None)\n"
+                          "async def main():\n"
+                          "    loop = asyncio.get_running_loop()\n"
+                          "    done = loop.create_future()\n"
+                          "    loop.call_soon(bare, done)\n"
+                          "    await done\n"
+                          "    await loop.create_task(handler(7), name='seventh')\n"
+                          "asyncio.run(main())\n")
+        if python.minor < (3, 11):
+            with open(path, encoding="utf-8") as program:
+                text = program.read().replace("loop.create_task(", "asyncio.create_task(")
+            with open(path, "w", encoding="utf-8") as program:
+                program.write(text)
+        report = strict([*python.argv, path, loop]).report
+        report.assert_counts(path)
+    tasks = {found["call"]["name"].replace("64", ""): found["task"] for found in report.findings}
+    assert tasks.pop("access") is None, tasks
+    (task,) = tasks.values()
+    assert task["name"] == "seventh" and task["coro"] == "handler", task
+    assert [frame["function"].split(".")[-1] for frame in task["await_chain"]] == \
+        ["handler", "inner"], task
+
+
 @test
 def without_strict_the_same_program_is_silent():
     argv = [*pythons.debian().argv, paths.program("strict_descriptors.py")]
