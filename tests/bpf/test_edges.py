@@ -56,7 +56,9 @@ def callbacks_of_one_turn_are_told_apart(python):
     told.report.assert_counts(path)
 
 
-@test(each=pythons.every)
+# Before 3.13 a state is freed as it stands, and its frame may lead anywhere: one sample of it in
+# some hundreds of runs is counted.
+@test(each=[p for p in pythons.every() if p.minor >= (3, 13)])
 def thread_without_an_interpreter_is_no_stack_that_was_lost(python):
     attached.need()
     path = attached.program("outlives.py")
