@@ -15,7 +15,8 @@ def on_alarm(*_):
 async def main():
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
     until = time.monotonic() + 0.3
-    while time.monotonic() < until:
+    # On a busy machine there are fewer of them, for longer.
+    while time.monotonic() < until or seen <= 100:
         await asyncio.sleep(0.003)
         time.sleep(0.003)
     before = time.monotonic()
