@@ -7,12 +7,13 @@
  * robustness) are tried in the same way: what is had by trying is had. Whatever else than being
  * taken keeps a try from having it is left to the real one to say.
  *
- * glibc writes down who has a mutex, and who writes under a rwlock, by their thread ids
- * (sysdeps/x86/nptl/bits/struct_mutex.h and struct_rwlock.h, the same from 2.26 to 2.41).
+ * glibc writes down who has a mutex by its thread id (sysdeps/x86/nptl/bits/struct_mutex.h, the
+ * same from 2.26 to 2.41).
  *
  * pthread_mutex_lock() is not among them: the interpreter goes through it twice each time it takes
- * its GIL, and would pay for it in each turn of every loop. A wait there is seen as a callback that
- * was off the CPU.
+ * its GIL, and would pay for it in each turn of every loop. Nor are the rwlocks, through which
+ * OpenSSL goes some 5,500 times while it starts: that took a program without a loop over its
+ * budget. A wait there is seen as a callback that was off the CPU.
  */
 #include "call.h"
 
@@ -22,15 +23,6 @@
 		CALL_ABOUT(symbol, nature, -1, args, .subject = SUBJECT_LOCK, .what = (lock), \
 			   .more = _holder);                                                  \
 	})
-
-/* These look at their deadline first, so that trying them would be something else. */
-static enum call_nature timed_nature(const pthread_rwlock_t *lock, bool is_for_writing)
-{
-	/* The lower bits say in which phase it is (nptl/pthread_rwlock_common.c). */
-	unsigned int n_readers = lock->__data.__readers >> 3;
-
-	return lock->__data.__cur_writer || (is_for_writing && n_readers) ? CALL_WAITS : CALL_QUICK;
-}
 
 _export_ int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex,
 				     const struct timespec *restrict deadline)
@@ -44,44 +36,6 @@ _export_ int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex,
 		return r;
 	return LOCK_CALL(pthread_mutex_timedlock, CALL_WAITS, mutex, mutex->__data.__owner,
 			 (mutex, deadline));
-}
-
-_export_ int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
-{
-	if (likely(!thread_loop))
-		return REAL(pthread_rwlock_rdlock)(lock);
-	if (!pthread_rwlock_tryrdlock(lock))
-		return 0;
-	return LOCK_CALL(pthread_rwlock_rdlock, CALL_WAITS, lock, lock->__data.__cur_writer,
-			 (lock));
-}
-
-_export_ int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
-{
-	if (likely(!thread_loop))
-		return REAL(pthread_rwlock_wrlock)(lock);
-	if (!pthread_rwlock_trywrlock(lock))
-		return 0;
-	return LOCK_CALL(pthread_rwlock_wrlock, CALL_WAITS, lock, lock->__data.__cur_writer,
-			 (lock));
-}
-
-_export_ int pthread_rwlock_timedrdlock(pthread_rwlock_t *restrict lock,
-					const struct timespec *restrict deadline)
-{
-	if (likely(!thread_loop))
-		return REAL(pthread_rwlock_timedrdlock)(lock, deadline);
-	return LOCK_CALL(pthread_rwlock_timedrdlock, timed_nature(lock, false), lock,
-			 lock->__data.__cur_writer, (lock, deadline));
-}
-
-_export_ int pthread_rwlock_timedwrlock(pthread_rwlock_t *restrict lock,
-					const struct timespec *restrict deadline)
-{
-	if (likely(!thread_loop))
-		return REAL(pthread_rwlock_timedwrlock)(lock, deadline);
-	return LOCK_CALL(pthread_rwlock_timedwrlock, timed_nature(lock, true), lock,
-			 lock->__data.__cur_writer, (lock, deadline));
 }
 
 _export_ int pthread_barrier_wait(pthread_barrier_t *barrier)

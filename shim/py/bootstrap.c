@@ -63,13 +63,28 @@ static bool is_whole(PyObject *asyncio_module)
 	return task;
 }
 
+/*
+ * A program without asyncio comes here with each import, some hundred times while it starts. So the
+ * name is made once, and its hash with it; it is kept, since the last event that we are called for
+ * comes too late to free an object.
+ */
+static PyObject *asyncio_module(void)
+{
+	static PyObject *name;
+	PyObject *modules = py.PyImport_GetModuleDict();
+
+	if (!name)
+		name = py.PyUnicode_FromString("_asyncio");
+	return modules && name ? py.PyDict_GetItem(modules, name) : NULL;
+}
+
 static void install(void)
 {
-	PyObject *asyncio = py_module("_asyncio");
-	PyObject *warnings = py_module("warnings");
+	PyObject *asyncio = asyncio_module();
+	PyObject *warnings = asyncio ? py_module("warnings") : NULL;
 	PyObject *type, *value, *traceback;
 
-	if (!asyncio || !warnings)
+	if (!warnings)
 		return;
 	py.PyErr_Fetch(&type, &value, &traceback);
 	if (is_whole(asyncio) && running_install(asyncio)) {

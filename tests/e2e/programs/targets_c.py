@@ -25,24 +25,24 @@ class Timed:
 
 
 def hold(lock, is_held):
-    libc.pthread_rwlock_wrlock(lock)
+    libc.pthread_mutex_lock(lock)
     is_held.set()
     time.sleep(SPAN)
-    libc.pthread_rwlock_unlock(lock)
+    libc.pthread_mutex_unlock(lock)
 
 
 async def locked():
-    lock = ctypes.create_string_buffer(64)
+    lock, deadline = ctypes.create_string_buffer(64), struct.pack("qq", 1 << 40, 0)
     is_held = threading.Event()
     thread = threading.Thread(target=hold, args=(lock, is_held))
     await asyncio.to_thread(thread.start)
     await asyncio.to_thread(is_held.wait)
-    with Timed("pthread_rwlock_rdlock", f"lock of thread {thread.native_id}"):
-        libc.pthread_rwlock_rdlock(lock)  # BAD: blocking-call 1
-    libc.pthread_rwlock_unlock(lock)
+    with Timed("pthread_mutex_timedlock", f"lock of thread {thread.native_id}"):
+        libc.pthread_mutex_timedlock(lock, deadline)  # BAD: blocking-call 1
+    libc.pthread_mutex_unlock(lock)
     # Free now: no call.
-    libc.pthread_rwlock_wrlock(lock)
-    libc.pthread_rwlock_unlock(lock)
+    libc.pthread_mutex_timedlock(lock, deadline)
+    libc.pthread_mutex_unlock(lock)
     await asyncio.to_thread(thread.join)
 
 
