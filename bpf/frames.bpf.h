@@ -63,9 +63,13 @@ static long search_step(__u32 index, void *ctx)
 static __always_inline enum loops_end find_tstate(const struct loops_process *p,
 						  struct loops_thread *t)
 {
-	struct search s = {.p = p, .thread_raddr = t->thread_raddr};
+	struct search s = {.p = p};
 	__u64 thread_raddr = 0;
 
+	/* A program that has only just begun has none yet. */
+	if (!t->tstate_raddr)
+		t->thread_raddr = thread_pointer(bpf_get_current_task_btf());
+	s.thread_raddr = t->event.thread_raddr = t->thread_raddr;
 	if (t->tstate_raddr && !read_word(&thread_raddr, t->tstate_raddr + p->thread_id) &&
 	    thread_raddr == t->thread_raddr)
 		return LOOPS_END_COMPLETE;
@@ -195,26 +199,56 @@ static __always_inline int first_frame(const struct loops_process *p, __u64 tsta
 	return 0;
 }
 
-/* The frames of the running thread, at most so many steps of them. */
-static __always_inline void walk(const struct loops_process *p, struct loops_thread *t,
-				 __u32 n_steps)
+/*
+ * What a thread in its loop did then is not known. One that computes is looked at again a
+ * millisecond later, so only a second time in a row counts: there are instants at which a frame is
+ * half linked. A thread that has left its loop may end as it likes: with an interpreter that is
+ * gone, or as another program.
+ */
+static __always_inline void count_unread(struct loops_thread *t, const struct walk *w,
+					 __u32 n_steps)
+{
+	bool is_unread = w->end == LOOPS_END_UNREADABLE || w->end == LOOPS_END_DEPTH;
+
+	if (w->is_loop)
+		t->is_in_loop = 1;
+	else if (w->end == LOOPS_END_COMPLETE)
+		t->is_in_loop = 0;
+	if (n_steps != MAX_STEPS)
+		return;
+	if (is_unread && t->is_in_loop && !w->is_loop && !t->is_uvloop &&
+	    (t->is_in_call || t->is_unread))
+		__sync_fetch_and_add(&losses.frames_unread, 1);
+	t->is_unread = is_unread && !w->is_loop;
+}
+
+/*
+ * The frames of the running thread, at most so many steps of them. A function that the verifier
+ * goes through by itself (Linux 5.12), not once for every state of each caller.
+ */
+__attribute__((noinline)) int walk(const struct loops_process *p, struct loops_thread *t,
+				   __u32 n_steps)
 {
 	struct walk w = {.p = p, .t = t};
 
+	if (!p || !t)
+		return 0;
 	w.end = find_tstate(p, t);
 	if (w.end == LOOPS_END_COMPLETE) {
 		w.end = LOOPS_END_UNREADABLE;
 		if (!first_frame(p, t->tstate_raddr, &w.frame_raddr))
 			bpf_loop(n_steps, walk_step, &w, 0);
 	}
+	/* A child that was forked in a turn still has that one on its stack. */
+	if (w.turn_start && w.turn_start < t->born)
+		w.turn_start = w.callback = w.depth = w.is_loop = 0;
 	t->event.look.turn_start = w.turn_start;
 	t->event.look.callback = w.callback;
 	t->event.look.depth = w.depth;
 	t->event.look.is_loop = w.is_loop;
+	t->event.look.is_uvloop = 0;
 	t->event.look.end = w.end;
 	t->event.look.n_frames = w.n;
-	/* A thread whose interpreter is gone has no more frames to read. */
-	if (t->is_loop && !w.is_loop && n_steps == MAX_STEPS &&
-	    (w.end == LOOPS_END_UNREADABLE || w.end == LOOPS_END_DEPTH))
-		__sync_fetch_and_add(&losses.frames_unread, 1);
+	count_unread(t, &w, n_steps);
+	return 0;
 }

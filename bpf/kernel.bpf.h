@@ -23,9 +23,11 @@ struct sched_entity {
 
 struct task_struct {
 	unsigned int __state; /* 5.14; "state" before */
+	unsigned int flags;
 	int pid;
 	int tgid;
 	struct task_struct *group_leader;
+	unsigned long long start_time; /* ns of CLOCK_MONOTONIC */
 	unsigned long nvcsw;
 	unsigned long nivcsw;
 	struct sched_entity se;

@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+#include "waits-api.bpf.h"
 #include "wire/hist.h"
 
 #define LOOPS_MAX_FRAMES  64
@@ -11,7 +12,9 @@
 /* Threads that run loops, those that have ended included. */
 #define LOOPS_MAX_LOOPS	 64
 #define LOOPS_RING_BYTES (1u << 20)
-/* The clock of each CPU: ends of turns that do not sleep are known to this. */
+/* Loops of uvloop in one process: one a thread. */
+#define LOOPS_MAX_UVLOOPS 4
+/* The clock of each CPU, while a turn lasts: what ends without a sleep is known to this then. */
 #define LOOPS_SAMPLE_NS 1000000
 /* A look at a loop's own poll goes this deep: select() of a selector, _run_once(), and one more. */
 #define LOOPS_MAX_POLL_DEPTH 3
@@ -20,6 +23,18 @@
 struct loops_frame {
 	__u64 code_raddr;
 	__u64 instr;
+};
+
+/* In a uv_loop_t: ms, when libuv asked for the time last. */
+#define LOOPS_UV_TIME 544
+
+/* A loop of uvloop, which is one of libuv (uv_loop_t), found on the stack of its thread. */
+struct loops_uvloop {
+	__u64 thread_raddr;  /* the pthread_t of its thread; 0: none */
+	__u64 uv_raddr;	     /* the uv_loop_t */
+	__u64 running_raddr; /* int of the Loop object: it runs */
+	__u64 count_raddr;   /* turns counted by libuv, from 1.45 on; 0 is kept there before */
+	__u64 fd;	     /* the epoll descriptor it sleeps on */
 };
 
 /*
@@ -32,6 +47,7 @@ struct loops_process {
 	__u64 run_once_raddr;  /* code object of asyncio's BaseEventLoop._run_once; 0: not yet */
 	__s64 clock_offset_ns; /* its CLOCK_MONOTONIC - ours */
 	__u64 call_ns;	       /* waits this long are told */
+	__u64 stranger_ns;     /* likewise, outside of turns, where loops are known already */
 	__u64 callback_ns, turn_ns; /* samples are told from half of these on */
 
 	__u32 our_pid; /* in the daemon's pid namespace */
@@ -55,7 +71,8 @@ struct loops_process {
 	__u32 has_cframe;
 	__u32 owner_first_shim; /* 0: frames have no owners */
 	__u32 executable_mask;
-	__u32 reserved;
+	__u32 thread_context; /* a count of contexts entered and left; 0: not known where */
+	struct loops_uvloop uvloops[LOOPS_MAX_UVLOOPS];
 };
 
 enum loops_kind {
@@ -64,6 +81,8 @@ enum loops_kind {
 	LOOPS_CALLBACK, /* a callback is over of which there were samples or calls */
 	LOOPS_TURN,	/* likewise; after its last callback */
 	LOOPS_EXEC,	/* the process is another program now */
+	LOOPS_FORK,	/* it has a new child */
+	LOOPS_CLOCK,	/* a turn lasts, and the clock stands still */
 };
 
 /* Why a thread does not run. */
@@ -97,10 +116,10 @@ struct loops_look {
 	__u64 turn_start; /* when the turn began, CLOCK_MONOTONIC as we have it; 0: in no turn */
 	__u32 callback;	  /* which of the turn's, from 0 */
 	__u32 depth;	  /* how many frames are within _run_once(); only with is_loop */
-	__u8 is_loop;	  /* _run_once() is on the stack */
+	__u8 is_loop;	  /* _run_once() is on the stack, or the thread's uvloop runs */
 	__u8 end;	  /* enum loops_end */
 	__u16 n_frames;
-	__u32 reserved;
+	__u32 is_uvloop;
 };
 
 /* All of it in multiples of 8, and no padding. */
@@ -115,40 +134,64 @@ struct loops_event {
 	struct loops_times times;     /* in what is over: callback, turn */
 	__u64 run_queue_ns;	      /* of the call: it was over, and its thread did not run yet */
 	__u64 args[3];		      /* of the system call */
+	__u64 sp;		      /* the stack pointer at it */
+	__u64 thread_raddr;	      /* the pthread_t */
 	__s32 syscall;		      /* -1: none, it waited for a page */
 	__u32 is_deep;		      /* the call waited for a disk, and may go on */
 	struct loops_look look;
 	struct loops_frame frames[LOOPS_MAX_FRAMES]; /* look.n_frames of them are sent */
 };
 
-/* A thread of a watched process; the daemon reads those of loops as they stand. */
+/*
+ * A thread of a watched process; the daemon reads those of loops as they stand. First what a loop
+ * that sleeps and goes on needs, so that it lies together.
+ */
 struct loops_thread {
-	__u64 since;	    /* it waits, or runs */
-	__u64 woken;	    /* 0: not yet */
-	__u64 thread_raddr; /* the pthread_t */
-	__u64 tstate_raddr; /* 0: not found */
-	struct loops_times times;
-	/* the open turn and callback, as they were first seen */
-	__u64 turn_start, callback_start;
-	struct loops_times turn_times, callback_times;
-	__u64 looked; /* when the frames were last looked at */
-	__u64 sample_due;
-	__u64 call_start; /* first of several waits of one call */
-	__u64 n_turns, n_callbacks;
-	__u64 began;	/* the turn it is in, as it is counted; 0: in none */
-	__u32 loop;	/* its figures are those of loop - 1; 0: it has none */
-	__u64 switches; /* of the thread, as the kernel counts them */
-	__u64 ran_ns;	/* likewise, up to when it stopped last */
-	__u64 call_sp;
+	__u64 since;	  /* it waits, or runs */
+	__u64 ran_ns;	  /* as the kernel counts it, up to when it stopped last */
+	__u64 switches;	  /* of the thread, likewise */
+	__u64 looked;	  /* when the frames were last looked at */
+	__u64 began;	  /* the turn it is in, as it is counted; 0: in none */
+	__u64 turn_start; /* of the open turn, as it was first seen; 0: there is none */
+	/* the first pause since the last look that was not looked at; 0: there was none */
+	__u64 pause_at;
 	/* by which the loop's own poll is known again: descriptor, stack pointer, Python frame */
 	__u64 poll_fd, poll_sp, poll_frame_raddr;
-	__u64 call_ns, callback_ns, turn_ns; /* of the process */
-	__u32 callback;
-	__u8 wait; /* enum loops_wait */
+	__u64 tstate_raddr; /* 0: not found */
+	__u64 thread_raddr; /* the pthread_t */
+	__u64 n_turns;
+	__u32 loop; /* its figures are those of loop - 1; 0: it has none */
+	__u8 wait;  /* enum loops_wait */
 	__u8 is_loop;
-	__u8 is_told;		  /* an event was sent of the turn */
-	__u8 is_new_turn;	  /* it has left its poll, and is counted */
-	__u8 is_deep;		  /* the last wait could not be interrupted: for a disk */
+	__u8 is_uvloop;
+	__u8 is_told;	  /* an event was sent of the turn */
+	__u8 is_new_turn; /* it has left its poll, and is counted */
+	__u8 is_polling;  /* it was in its own poll when last looked at, and did not sleep */
+	__u8 is_in_loop;  /* as far as its stack was seen to the end last */
+	__u8 is_in_call;  /* it is in a system call, and its frames hold still */
+	__u8 is_unread;	  /* its stack could not be read last */
+	__u8 is_deep;	  /* the last wait could not be interrupted: for a disk */
+	struct loops_times times;
+	struct waits_thread waits; /* why it did not run; when it was woken, for us as well */
+	struct loops_times turn_times, callback_times, pause_times; /* at their beginnings */
+	__u64 born; /* its process; turns that began before were its parent's */
+	__u64 callback_start;
+	__u64 n_callbacks;
+	__u64 sampled; /* when it was found running last */
+	__u64 sample_due;
+	__u64 call_start; /* first of several waits of one call */
+	/* of a uvloop, when it was last looked at: its turn, timers it had started; and the count
+	 * of contexts at the first look of a turn */
+	__u64 uv_turn, uv_timers, uv_context;
+	/* of a thread whose uvloop is not known yet: it has been in its context since about then;
+	 * 0: that is not known. And what was measured up to then. When it has last left a poll, and
+	 * which. */
+	__u64 context_start;
+	struct loops_times context_times;
+	__u64 left_poll, left_poll_fd;
+	__u64 call_ns; /* of the process */
+	__u32 callback;
+	__u32 n_searched;	  /* stacks that were sent for want of a known loop */
 	struct loops_event event; /* the last look, with its frames */
 };
 

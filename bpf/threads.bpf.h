@@ -8,6 +8,7 @@
 
 #include "loops-api.bpf.h"
 #include "registers.bpf.h"
+#include "sums.bpf.h"
 
 /* The pid namespace of the daemon. */
 const volatile __u64 cfg_pidns_dev = 0;
@@ -15,6 +16,9 @@ const volatile __u64 cfg_pidns_ino = 0;
 
 struct loops_losses losses;
 __u32 n_loops;
+/* The daemon has the clocks run; and when that was last worth it. */
+bool has_clock;
+__u64 clock_asked;
 
 /* first thread of a watched process -> what is known of the process */
 struct {
@@ -48,27 +52,45 @@ struct {
 	__type(value, struct loops_figures);
 } figures SEC(".maps");
 
+/* numbers of loops that have ended, whose figures the daemon has */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, LOOPS_MAX_LOOPS);
+	__type(value, __u32);
+} free_loops SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, LOOPS_RING_BYTES);
 } events SEC(".maps");
 
+static __always_inline struct loops_thread *thread_known(struct task_struct *task)
+{
+	__u32 tid = task->pid;
+
+	return has_met(tid) ? bpf_map_lookup_elem(&threads, &tid) : 0;
+}
+
 static __always_inline struct loops_process *process_of(struct task_struct *task)
 {
-	struct task_struct *leader = task->group_leader;
+	struct task_struct *leader = may_be_watched(task) ? task->group_leader : 0;
 
 	return leader ? bpf_task_storage_get(&processes, leader, 0, 0) : 0;
 }
 
-/* Only for the running thread: its numbers are asked of the kernel as the daemon knows them. */
+/*
+ * Only for the running thread: its numbers are asked of the kernel as the daemon knows them. One
+ * that ends has been told to have ended, and goes through the scheduler some more times: it stays
+ * unknown.
+ */
 static __always_inline struct loops_thread *thread_of(const struct loops_process *p,
 						      struct task_struct *task, __u64 now)
 {
 	__u32 tid = task->pid, zero = 0;
-	struct loops_thread *t = bpf_map_lookup_elem(&threads, &tid);
+	struct loops_thread *t = thread_known(task);
 	struct bpf_pidns_info ids = {};
 
-	if (t)
+	if (t || is_ending(task))
 		return t;
 	t = bpf_map_lookup_elem(&blanks, &zero);
 	if (!t || bpf_map_update_elem(&threads, &tid, t, BPF_NOEXIST)) {
@@ -78,13 +100,17 @@ static __always_inline struct loops_thread *thread_of(const struct loops_process
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t)
 		return 0;
+	meet(tid);
 	t->event.tid = t->event.our_tid = tid;
 	/* It knows the number in the thread's own namespace only; from the first one all are seen.
 	 */
 	if (!bpf_get_ns_current_pid_tgid(cfg_pidns_dev, cfg_pidns_ino, &ids, sizeof(ids)))
 		t->event.our_tid = ids.pid;
 	t->event.our_pid = p->our_pid;
-	t->thread_raddr = thread_pointer(task);
+	t->waits.our_tid = t->event.our_tid;
+	t->waits.our_pid = p->our_pid;
 	t->since = now;
+	if (task->group_leader)
+		t->born = task->group_leader->start_time;
 	return t;
 }

@@ -9,16 +9,34 @@
 #include "loops-api.bpf.h"
 #include "threads.bpf.h"
 
+/* A tick of the scheduler, of the rarest that there are but for 100 Hz, and a bit. */
+#define FIRST_TICK_NS 5000000
+/* A callback as most are. */
+#define USUAL_CALLBACK_NS 100000ULL
+
 /*
  * Figures
  */
+
+/* What has no figures is counted. A function of its own for the verifier's sake. */
+__attribute__((noinline)) int loop_new(void)
+{
+	__u32 index;
+
+	if (!bpf_map_pop_elem(&free_loops, &index))
+		return index + 1;
+	index = __sync_fetch_and_add(&n_loops, 1);
+	if (index >= LOOPS_MAX_LOOPS)
+		__sync_fetch_and_add(&losses.threads_full, 1);
+	return index + 1;
+}
 
 static __always_inline struct loops_figures *figures_of(struct loops_thread *t)
 {
 	__u32 index;
 
 	if (!t->loop && t->is_loop)
-		t->loop = __sync_fetch_and_add(&n_loops, 1) + 1;
+		t->loop = loop_new();
 	index = t->loop - 1;
 	return t->loop ? bpf_map_lookup_elem(&figures, &index) : 0;
 }
@@ -133,27 +151,82 @@ static __always_inline void end_turn(struct loops_thread *t, __u64 end)
 }
 
 /* What was measured up to the start of something, when it is first seen at now: the thread has run
- * since it last went on, or since that start, if that was later. */
+ * since it last went on, or since that start, if that was later. Where it has paused unseen after
+ * the start, it had run up to there. */
 static __always_inline void times_at(struct loops_thread *t, struct loops_times *to, __u64 start,
 				     __u64 ran_from, __u64 now)
 {
 	__u64 from = start > ran_from ? start : ran_from;
 
 	*to = t->times;
+	if (t->pause_at && start <= t->pause_at) {
+		*to = t->pause_times;
+		from = start;
+		now = t->pause_at;
+	}
 	if (from < now && now - from <= to->cpu)
 		to->cpu -= now - from;
 }
 
-/* Compare what the frames show with what was open; ran_from: the thread has run since then. */
-static __always_inline void look(struct loops_thread *t, __u64 ran_from, __u64 now)
+/*
+ * When a callback began that is not the first of its turn, and that the first look at the turn
+ * finds. Behind a calm that look is the scheduler's tick, some ms late: what went before was most
+ * likely as short as callbacks are, since what is long is most often looked at. Later it may have
+ * been anything.
+ */
+static __always_inline __u64 unseen_start(const struct loops_look *look, __u64 now)
 {
-	__u64 turn_start = t->event.look.turn_start, end = now;
-	__u32 callback = t->event.look.callback;
+	__u64 span = now - look->turn_start, usual = look->callback * USUAL_CALLBACK_NS;
 
+	if (look->turn_start >= now || span > FIRST_TICK_NS)
+		return now;
+	return look->turn_start + (usual < span / 2 ? usual : span / 2);
+}
+
+/* A turn is seen for the first time. */
+static __always_inline void begin_turn(struct loops_thread *t, __u64 ran_from, __u64 now)
+{
+	const struct loops_look *look = &t->event.look;
+	bool has_context = t->is_uvloop && t->context_start;
+
+	t->turn_start = t->callback_start = look->turn_start;
+	t->callback = look->callback;
+	t->n_turns += !t->is_new_turn;
+	t->is_new_turn = 0;
+	t->n_callbacks++;
+	if (!t->began)
+		t->began = look->turn_start;
+	t->sample_due = 0;
+	/* The first one begins with its turn. */
+	if (look->callback)
+		t->callback_start = has_context ? t->context_start : unseen_start(look, now);
+	times_at(t, &t->turn_times, t->turn_start, ran_from, now);
+	times_at(t, &t->callback_times, t->callback_start, ran_from, now);
+	if (has_context) {
+		t->callback_times = t->context_times;
+		if (!look->callback)
+			t->turn_times = t->context_times;
+	}
+	t->context_start = 0;
+}
+
+/* Compare what the frames show with what was open; ran_from: the thread has run since then. A
+ * function of its own for the verifier's sake, as walk(). */
+__attribute__((noinline)) int look(struct loops_thread *t, __u64 ran_from, __u64 now)
+{
+	__u64 turn_start, end = now;
+	__u32 callback;
+
+	if (!t)
+		return 0;
+	turn_start = t->event.look.turn_start;
+	callback = t->event.look.callback;
 	t->is_loop |= t->event.look.is_loop;
 	if (t->turn_start && turn_start != t->turn_start) {
 		/* The next turn began when this one was over, if there was none between. */
 		if (turn_start > t->looked && turn_start < now)
+			end = turn_start;
+		else if (turn_start && turn_start <= t->pause_at)
 			end = turn_start;
 		end_turn(t, end);
 		count_turn(t, end);
@@ -162,21 +235,12 @@ static __always_inline void look(struct loops_thread *t, __u64 ran_from, __u64 n
 	if (!t->event.look.is_loop)
 		count_turn(t, t->looked > t->began ? t->looked : now);
 	if (turn_start && !t->turn_start) {
-		t->turn_start = t->callback_start = turn_start;
-		t->callback = callback;
-		t->n_turns += !t->is_new_turn;
-		t->is_new_turn = 0;
-		t->n_callbacks++;
-		if (!t->began)
-			t->began = turn_start;
-		/* The first one begins with its turn; of others it was not seen when. */
-		if (callback)
-			t->callback_start = now;
-		t->sample_due = 0;
-		times_at(t, &t->turn_times, turn_start, ran_from, now);
-		times_at(t, &t->callback_times, t->callback_start, ran_from, now);
+		begin_turn(t, ran_from, now);
 	} else if (turn_start && callback != t->callback) {
 		end = t->looked + (now - t->looked) / 2;
+		/* In which of them it has paused is not known: it is the fault of neither. */
+		if (t->pause_at && t->pause_at < end)
+			end = t->pause_at;
 		end_callback(t, end);
 		t->callback = callback;
 		t->n_callbacks++;
@@ -185,4 +249,6 @@ static __always_inline void look(struct loops_thread *t, __u64 ran_from, __u64 n
 		times_at(t, &t->callback_times, end, ran_from, now);
 	}
 	t->looked = now;
+	t->pause_at = 0;
+	return 0;
 }

@@ -14,6 +14,8 @@
 #define CLI_EXIT_BY_SIGNAL 128
 
 void cli_say(const char *format, ...) _printf_(1, 2);
+void cli_set_place(const char *path, unsigned int line);
+size_t cli_indent(void);
 void cli_usage(const char *format, ...) _printf_(1, 2) __attribute__((noreturn));
 
 const char *explain_kind(enum finding_kind kind);

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "capability.h"
 #include "cli.h"
 #include "config.h"
 #include "daemon.h"
@@ -24,6 +26,7 @@
 #include "proc.h"
 #include "shared.h"
 #include "snapshot.h"
+#include "stamp.h"
 #include "user-files.h"
 
 #define ATTACH_TICK_MS 10
@@ -103,7 +106,7 @@ static const struct argp_option options[] = {
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "PID",
+	.args_doc = "--no-inject PID",
 	.doc = "Watch a process that runs already; report when it has ended, or by Ctrl-C.",
 	.children = children,
 };
@@ -153,9 +156,21 @@ static int open_daemon(struct attach *attach)
 	return r ? r : open_signals(attach);
 }
 
+/* A baseline takes the place of the old one at the end, in whosever folder it lies; and who stops a
+ * thread must not wait for a CPU. */
+static int attach_drop_privileges(const struct attach *attach)
+{
+	const struct shared *shared = &attach->shared;
+
+	return capability_keep_watching(
+		(shared->updates_baseline ? UINT64_C(1) << CAP_DAC_OVERRIDE : 0) |
+		(shared->limits.is_native ? UINT64_C(1) << CAP_SYS_NICE : 0));
+}
+
 /* Return: 0, or the exit status, having said why. */
 static int attach_start(struct attach *attach)
 {
+	char span[STAMP_BYTES];
 	int r;
 
 	attach->style =
@@ -172,13 +187,15 @@ static int attach_start(struct attach *attach)
 	if (!r)
 		r = probe_attach(attach->probe, attach->pid, &attach->shared.limits);
 	if (!r)
-		r = probe_drop_privileges();
+		r = attach_drop_privileges(attach);
 	if (r) {
 		cli_say("cannot watch pid %d: %s", attach->pid, probe_complaint(r));
 		return CLI_EXIT_NO_JOB;
 	}
 	if (!attach->shared.is_quiet)
-		cli_say("watching pid %d from the kernel; Ctrl-C ends it", attach->pid);
+		cli_say("watching pid %d from the kernel%s%s; Ctrl-C ends it", attach->pid,
+			attach->duration_ns ? " for " : "",
+			attach->duration_ns ? stamp_span(attach->duration_ns, span) : "");
 	return 0;
 }
 
@@ -187,7 +204,7 @@ static void attach_watch(struct attach *attach)
 	nsec_t end_ns = clock_monotonic() + attach->duration_ns;
 	int r = 0;
 
-	while (!r && !attach->is_interrupted && attach->daemon->watches &&
+	while (!r && !attach->is_interrupted && probe_is_watching(attach->probe) &&
 	       (!attach->duration_ns || clock_monotonic() < end_ns)) {
 		r = daemon_dispatch(attach->daemon, ATTACH_TICK_MS);
 		probe_tick(attach->probe);
@@ -226,13 +243,14 @@ static int attach_report(struct attach *attach)
 	r = shared_write_outputs(&attach->shared, &report);
 	attach_print(attach, &report);
 	shared_annotate(&attach->shared, &report);
-	if (attach->shared.updates_baseline && !report_has_loops(&report))
-		cli_say("%s stays as it is: no loop ran", attach->shared.baseline_path);
+	if (attach->shared.updates_baseline && report_unmeasured(&report))
+		cli_say("%s stays as it is: %s", attach->shared.baseline_path,
+			report_unmeasured(&report));
 	else if (!r)
 		r = shared_store_baseline(&attach->shared, &report);
 	if (r)
 		return r;
-	if (attach->shared.n_gates && !report_has_loops(&report))
+	if (attach->shared.n_gates && report_unmeasured(&report))
 		return CLI_EXIT_NO_JOB;
 	return gates_hold(&report) ? CLI_EXIT_OK : CLI_EXIT_GATE;
 }
@@ -261,8 +279,7 @@ static void read_config(struct attach *attach)
 	static struct config config;
 
 	config_load(&config, tables);
-	if (config.n_words)
-		argp_parse(&config_argp, config.n_words, config.words, ARGP_NO_HELP, NULL, attach);
+	config_apply(&config, &config_argp, attach);
 	shared_begin_command_line(&attach->shared);
 }
 
@@ -281,7 +298,10 @@ int cmd_attach(int argc, char **argv)
 	if (!attach.is_outside)
 		cli_usage("attach: putting the shim into a process is not available yet; "
 			  "--no-inject watches from the kernel");
+	if (attach.shared.bpf == BPF_OFF)
+		cli_usage("attach --no-inject --bpf off: then nothing watches");
 	shared_check_gates(&attach.shared);
+	shared_check_strict_gates(&attach.shared);
 	shared_check_baseline(&attach.shared);
 	status = attach_start(&attach);
 	if (!status) {

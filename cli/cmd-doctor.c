@@ -14,17 +14,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "capability.h"
 #include "cli.h"
 #include "daemon.h"
 #include "preload.h"
 #include "probe.h"
 
-#define DOCTOR_MAX_CHECKS  16
-#define DOCTOR_MAX_PYTHONS 64
+#define DOCTOR_MAX_CHECKS   16
+#define DOCTOR_MAX_PYTHONS  64
+#define DOCTOR_OLDEST_MINOR 8 /* of Python 3 */
 
 enum state {
 	STATE_OK,
@@ -45,6 +46,7 @@ struct doctor {
 	unsigned int n_checks;
 	char pythons[DOCTOR_MAX_PYTHONS][PATH_MAX];
 	unsigned int n_pythons;
+	unsigned int n_old_pythons; /* which nothing here can watch */
 	bool is_json;
 };
 
@@ -138,31 +140,22 @@ static void check_btf(struct doctor *doctor)
 				"CONFIG_DEBUG_INFO_BTF";
 }
 
-static bool has_capability(unsigned int capability)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct words[2];
-
-	return !syscall(SYS_capget, &header, words) &&
-	       words[capability / 32].effective >> capability % 32 & 1;
-}
-
 static void check_capabilities(struct doctor *doctor)
 {
 	static const struct {
 		unsigned int number;
 		const char *name, *effect;
 	} wanted[] = {
-		{CAP_BPF, "CAP_BPF", "attach --no-inject cannot load its probes"},
-		{CAP_PERFMON, "CAP_PERFMON", "attach --no-inject cannot trace or sample"},
+		{CAP_BPF, "CAP_BPF",
+		 "attach --no-inject cannot load its probes; run works, without exact causes"},
+		{CAP_PERFMON, "CAP_PERFMON",
+		 "attach --no-inject cannot trace or sample; run works, without exact causes"},
 		{CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
-		 "attach --no-inject cannot read other users' processes"},
+		 "attach --no-inject sees this user's own processes only, as far as ptrace may"},
 	};
-	bool is_all = has_capability(CAP_SYS_ADMIN);
 
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
-		bool has_it = has_capability(wanted[i].number) ||
-			      (is_all && wanted[i].number != CAP_SYS_PTRACE);
+		bool has_it = capability_may_probe(wanted[i].number);
 		struct check *check = add(doctor, wanted[i].name, has_it);
 
 		snprintf(check->found, sizeof(check->found), "%s", has_it ? "there" : "not there");
@@ -189,7 +182,7 @@ static void check_ptrace(struct doctor *doctor)
 {
 	char line[32];
 	bool has_scope = read_line("/proc/sys/kernel/yama/ptrace_scope", line, sizeof(line));
-	bool is_ok = !has_scope || *line == '0' || has_capability(CAP_SYS_PTRACE);
+	bool is_ok = !has_scope || *line == '0' || capability_has(CAP_SYS_PTRACE);
 	struct check *check = add(doctor, "ptrace", is_ok);
 
 	snprintf(check->found, sizeof(check->found), has_scope ? "ptrace_scope %s" : "no limits",
@@ -212,13 +205,23 @@ static void check_probes(struct doctor *doctor)
 	snprintf(check->found, sizeof(check->found), "%s",
 		 r ? probe_complaint(r) : "the kernel takes them");
 	if (r)
-		check->effect = "attach --no-inject does not work";
+		check->effect = "attach --no-inject does not work, and run has no exact causes";
 	if (r == PROBE_E_PRIVILEGE)
 		check->mend = "sudo loophound ...";
 	if (r == PROBE_E_NOT_BUILT)
 		check->mend = "apt-get install clang bpftool libbpf-dev, and build again";
 	probe_free(probe);
 	daemon_free(daemon);
+}
+
+/* By its name, and that of what it is a link to: none is run to be asked. */
+static bool is_too_old(const char *python)
+{
+	char path[PATH_MAX];
+	const char *slash = realpath(python, path) ? strrchr(path, '/') : NULL;
+	unsigned int minor;
+
+	return slash && sscanf(slash, "/python3.%u", &minor) == 1 && minor < DOCTOR_OLDEST_MINOR;
 }
 
 static void find_in(struct doctor *doctor, const char *dir, size_t length)
@@ -234,6 +237,10 @@ static void find_in(struct doctor *doctor, const char *dir, size_t length)
 
 		if (name[strspn(name, ".0123456789t")] || access(found.gl_pathv[i], X_OK))
 			continue;
+		if (is_too_old(found.gl_pathv[i])) {
+			doctor->n_old_pythons++;
+			continue;
+		}
 		snprintf(doctor->pythons[doctor->n_pythons++], PATH_MAX, "%s", found.gl_pathv[i]);
 	}
 	globfree(&found);
@@ -243,13 +250,17 @@ static void check_pythons(struct doctor *doctor)
 {
 	const char *path = getenv("PATH");
 	struct check *check;
+	int n;
 
 	for (size_t length; path && *path; path += length + (path[length] == ':')) {
 		length = strcspn(path, ":");
 		find_in(doctor, path, length);
 	}
 	check = add(doctor, "pythons", doctor->n_pythons > 0);
-	snprintf(check->found, sizeof(check->found), "%u on PATH", doctor->n_pythons);
+	n = snprintf(check->found, sizeof(check->found), "%u on PATH", doctor->n_pythons);
+	if (doctor->n_old_pythons)
+		snprintf(check->found + n, sizeof(check->found) - (size_t)n,
+			 ", and %u older than 3.%d", doctor->n_old_pythons, DOCTOR_OLDEST_MINOR);
 	if (!doctor->n_pythons)
 		check->effect = "there is nothing to be watched";
 }

@@ -127,7 +127,9 @@ static const char *const texts[_KIND_N] = {
 		"An except further out, a framework's too, counts as handled.\n",
 	[KIND_TASK_FLOOD] =
 		"Thousands of tasks (--task-flood, 5000) were made at one line within one turn of\n"
-		"the loop: each costs memory, and the loop a turn in which nothing else runs.\n"
+		"the loop, or over many turns and live at once: each costs memory, and the loop a\n"
+		"turn in which nothing else runs. Of those that live at once it says how many\n"
+		"they were when they became too many.\n"
 		"\n"
 		"  wrong   await asyncio.gather(*(fetch(url) for url in ten_thousand))\n"
 		"  right   async with asyncio.TaskGroup() as group:\n"
@@ -241,7 +243,9 @@ static const char *const texts[_KIND_N] = {
 		"still open when its loop closed. The site is the line that opened the\n"
 		"connection, or where that is not known the one that dropped it; the stack is\n"
 		"where it was dropped. A connection counts once, and one that was accepted only\n"
-		"when it is dropped. Warning filters make no difference.\n"
+		"when it is dropped. Warning filters make no difference. With --strict files and\n"
+		"async generators count too: a generator that async for leaves in the middle is\n"
+		"blamed on the line that began to iterate it.\n"
 		"\n"
 		"  wrong   reader, writer = await asyncio.open_connection(host, port)\n"
 		"          return await reader.read()\n"
@@ -250,7 +254,8 @@ static const char *const texts[_KIND_N] = {
 		"          finally:\n"
 		"              writer.close()\n"
 		"\n"
-		"Sessions have async with: async with aiohttp.ClientSession() as session.\n",
+		"Sessions have async with: async with aiohttp.ClientSession() as session. So has\n"
+		"a generator: async with contextlib.aclosing(rows()) as each (3.10).\n",
 	[KIND_IGNORED_CANCELLATION] =
 		"Your code cancelled a task, and --cancel-grace (10s) after the cancellation\n"
 		"reached it, it still runs. The site is where it is then, the origin is who\n"
@@ -338,7 +343,8 @@ static void help(void)
 {
 	puts("Usage: loophound explain KIND | WORD\n\nKinds of finding:");
 	list_kinds(true);
-	puts("\nNot detected by this version yet:");
+	if (kinds_detected() != KIND_MASK_ALL)
+		puts("\nNot detected by this version yet:");
 	list_kinds(false);
 	printf("\nA WORD is a library, a call or a target: loophound explain requests\n"
 	       "prints which of the %u rules of advice name it.\n",

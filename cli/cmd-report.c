@@ -129,7 +129,7 @@ static int finish(struct ask_report *ask)
 		cli_say("cannot write the report: %s", strerror(errno));
 		return CLI_EXIT_NO_JOB;
 	}
-	if (!status && report_has_loops(ask->report))
+	if (!status && !report_unmeasured(ask->report))
 		status = shared_store_baseline(&ask->shared, ask->report);
 	if (status)
 		return status;

@@ -26,6 +26,7 @@
 #include "shared.h"
 #include "snapshot.h"
 #include "user-files.h"
+#include "waits.h"
 
 /* Workers take a moment to go after their parent. Those that stay longer are said to run still. */
 #define RUN_SETTLE_NS NSEC_PER_SEC
@@ -43,6 +44,13 @@ struct run {
 	int exec_errno;
 };
 
+static const struct argp_child children[] = {
+	{&shared_limits_argp, 0, NULL, 0},
+	{&shared_output_argp, 0, NULL, 0},
+	{&shared_later_argp, 0, NULL, 0},
+	{0},
+};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct run *run = state->input;
@@ -50,7 +58,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	(void)arg;
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = state->child_inputs[1] = &run->shared;
+		for (unsigned int i = 0; i < ARRAY_LEN(children) - 1; i++)
+			state->child_inputs[i] = &run->shared;
 		return 0;
 	case ARGP_KEY_ARG:
 		run->command = &state->argv[state->next - 1];
@@ -62,13 +71,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 }
-
-static const struct argp_child children[] = {
-	{&shared_limits_argp, 0, NULL, 0},
-	{&shared_output_argp, 0, NULL, 0},
-	{&shared_later_argp, 0, NULL, 0},
-	{0},
-};
 
 static const struct argp argp = {
 	.parser = parse,
@@ -152,7 +154,7 @@ static int run_prepare(struct run *run)
 		cli_say("cannot start: %s", strerror(-r));
 		return CLI_EXIT_NO_JOB;
 	}
-	return 0;
+	return shared_ask_kernel(&run->shared, run->daemon);
 }
 
 /* Return: 0, or the exit status, having said why. */
@@ -164,8 +166,12 @@ static int run_start(struct run *run)
 	int r = preload_value(run->shim, preload, sizeof(preload)), error = 0;
 
 	shared_to_environment(&run->shared, options, sizeof(options));
+	if (run->daemon->waits)
+		waits_begin_family(run->daemon->waits);
 	if (!r)
 		r = child_start(&run->child, run->command, &environment, &error);
+	if (run->daemon->waits)
+		waits_end_family(run->daemon->waits);
 	switch (r) {
 	case 0:
 		return 0;
@@ -244,9 +250,18 @@ static void run_print(struct run *run, const struct report *report)
 	text_report(stderr, report, &run->style);
 }
 
+/* A loop ran, perhaps, and none could be watched. */
+static bool run_saw_no_loop(const struct report *report)
+{
+	return !report_has_loops(report) &&
+	       (report->lost.n[LOSS_LOOP_UNKNOWN] || report->lost.n[LOSS_HOOK_REFUSED]);
+}
+
 /* Whether Python ran and nothing of it was seen: not even by one who asks for no gate a success. */
 static bool run_is_blind(const struct run *run, const struct report *report)
 {
+	if (run_saw_no_loop(report))
+		return true;
 	return !report->n_processes &&
 	       (run->daemon->n_hellos || preload_is_python(run->command[0]));
 }
@@ -270,17 +285,21 @@ static int run_report(struct run *run)
 		run_say_unwatched(run);
 	else
 		run_print(run, &report);
+	if (run_saw_no_loop(&report))
+		cli_say("nothing was watched: a loop of this program could not be recognised "
+			"(its framework is none of asyncio, uvloop, trio and gevent, its selector is no epoll, or "
+			"its interpreter is an unusual build)");
 	shared_annotate(&run->shared, &report);
-	if (run->shared.updates_baseline && (status || !report_has_loops(&report)))
+	if (run->shared.updates_baseline && (status || report_unmeasured(&report)))
 		cli_say("%s stays as it is: %s", run->shared.baseline_path,
-			status ? "the command failed" : "no loop ran");
+			status ? "the command failed" : report_unmeasured(&report));
 	else if (!r)
 		r = shared_store_baseline(&run->shared, &report);
 	if (status)
 		return status;
 	if (r)
 		return r;
-	if (run->shared.n_gates ? !report_has_loops(&report) : run_is_blind(run, &report))
+	if (run->shared.n_gates ? !!report_unmeasured(&report) : run_is_blind(run, &report))
 		return CLI_EXIT_NO_JOB;
 	return gates_hold(&report) ? CLI_EXIT_OK : CLI_EXIT_GATE;
 }
@@ -322,8 +341,7 @@ static void read_config(struct run *run)
 	static struct config config;
 
 	config_load(&config, tables);
-	if (config.n_words)
-		argp_parse(&config_argp, config.n_words, config.words, ARGP_NO_HELP, NULL, run);
+	config_apply(&config, &config_argp, run);
 	shared_begin_command_line(&run->shared);
 }
 
@@ -340,6 +358,7 @@ int cmd_run(int argc, char **argv)
 	read_config(&run);
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run);
 	shared_check_gates(&run.shared);
+	shared_check_strict_gates(&run.shared);
 	shared_check_baseline(&run.shared);
 	status = run_all(&run);
 	run_deinit(&run);

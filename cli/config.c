@@ -104,6 +104,7 @@ static void add_word(struct reader *reader, const char *key, const char *value)
 
 	if (n < 0 || config->n_words == CONFIG_MAX_WORDS)
 		fail(reader, "too much");
+	config->lines[config->n_words] = reader->line;
 	config->words[config->n_words++] = word;
 	config->words[config->n_words] = NULL;
 }
@@ -336,14 +337,26 @@ void config_load(struct config *config, const struct argp *const tables[])
 	if (!is_trusted(config->path))
 		cli_usage("%s is somebody else's, and is not read", config->path);
 	text = user_file_text(config->path);
-	config->words = calloc(CONFIG_MAX_WORDS + 2, sizeof(*config->words));
-	if (!text || !config->words)
+	config->words = calloc(CONFIG_MAX_WORDS + 1, sizeof(*config->words));
+	config->lines = calloc(CONFIG_MAX_WORDS + 1, sizeof(*config->lines));
+	if (!text || !config->words || !config->lines)
 		cli_usage("%s: %s", config->path, strerror(errno));
-	config->words[config->n_words++] = strdup(config->path);
 	reader.at = text;
 	for (skip_lines(&reader); *reader.at; skip_lines(&reader))
 		read_pair(&reader);
 	free(text);
+}
+
+/* One by one, so that what is wrong with one can be told with its line. */
+void config_apply(const struct config *config, const struct argp *argp, void *input)
+{
+	for (int i = 0; i < config->n_words; i++) {
+		char *argv[] = {(char *)config->path, config->words[i], NULL};
+
+		cli_set_place(config->path, config->lines[i]);
+		argp_parse(argp, 2, argv, ARGP_NO_HELP, NULL, input);
+	}
+	cli_set_place(NULL, 0);
 }
 
 void config_deinit(struct config *config)
@@ -351,5 +364,6 @@ void config_deinit(struct config *config)
 	for (int i = 0; i < config->n_words; i++)
 		free(config->words[i]);
 	free(config->words);
+	free(config->lines);
 	*config = (struct config){0};
 }

@@ -5,10 +5,12 @@
 #include <argp.h>
 
 struct config {
-	char path[4096]; /* of the file; empty: there is none */
-	char **words;	 /* the first is the file's name; NULL behind the last */
+	char path[4096];     /* of the file; empty: there is none */
+	char **words;	     /* "--KEY=VALUE" */
+	unsigned int *lines; /* in which each stands */
 	int n_words;
 };
 
 void config_load(struct config *config, const struct argp *const tables[]);
+void config_apply(const struct config *config, const struct argp *argp, void *input);
 void config_deinit(struct config *config);

@@ -14,8 +14,11 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "daemon.h"
+#include "probe.h"
 #include "shared.h"
 #include "user-files.h"
+#include "waits.h"
 
 enum {
 	KEY_SLOW_CALLBACK = 256,
@@ -190,8 +193,8 @@ static void take_gate(struct shared *shared, const char *expr)
 		return;
 	}
 	cli_say("--fail-on %s", expr);
-	fprintf(stderr, "%*s^ %s%s%s%s\n", (int)(strlen("loophound: --fail-on ") + error.at), "",
-		error.text, error.nearest ? "; is " : "", error.nearest ? error.nearest : "",
+	fprintf(stderr, "%*s^ %s%s%s%s\n", (int)(cli_indent() + strlen("--fail-on ") + error.at),
+		"", error.text, error.nearest ? "; is " : "", error.nearest ? error.nearest : "",
 		error.nearest ? " meant?" : "");
 	exit(CLI_EXIT_USAGE);
 }
@@ -288,21 +291,34 @@ const struct argp shared_output_argp = {.options = output_options, .parser = par
 
 /* The options after KEY_LATER are its number of the table further. */
 static const struct argp_option later_options[] = {
-	{"bpf", KEY_BPF, "auto|off", 0, "kernel probes (on: not available yet)", 3},
+	{"bpf", KEY_BPF, "WHEN", 0, "exact causes from the kernel: auto (if it may), on; else off",
+	 3},
 	{"release", KEY_LATER + 9, "NAME", OPTION_HIDDEN, 0, 3},
 	{"store", KEY_LATER + 10, "URL", OPTION_HIDDEN, 0, 3},
 	{"since", KEY_LATER + 11, "DURATION", OPTION_HIDDEN, 0, 3},
 	{0},
 };
 
+static void take_bpf(struct shared *shared, const char *arg)
+{
+	if (!strcmp(arg, "auto"))
+		shared->bpf = BPF_AUTO;
+	else if (!strcmp(arg, "on"))
+		shared->bpf = BPF_ON;
+	else if (!strcmp(arg, "off"))
+		shared->bpf = BPF_OFF;
+	else
+		cli_usage("--bpf %s: auto, on or off", arg);
+}
+
 static error_t parse_later(int key, char *arg, struct argp_state *state)
 {
-	(void)state;
+	struct shared *shared = state->input;
+
+	if (key == KEY_BPF && !shared)
+		cli_usage("--bpf: nothing is watched here");
 	if (key == KEY_BPF) {
-		if (!strcmp(arg, "on"))
-			cli_usage("--bpf on is not available yet");
-		if (strcmp(arg, "auto") && strcmp(arg, "off"))
-			cli_usage("--bpf %s: auto, on or off", arg);
+		take_bpf(shared, arg);
 		return 0;
 	}
 	for (size_t i = 0; key > KEY_LATER && later_options[i].name; i++)
@@ -358,6 +374,15 @@ void shared_check_gates(const struct shared *shared)
 	}
 }
 
+/* Likewise for verbs that watch; the others learn from the report whether it was strict. */
+void shared_check_strict_gates(const struct shared *shared)
+{
+	for (unsigned int i = 0; i < shared->n_gates && !shared->limits.is_strict; i++)
+		if (gate_needs(&shared->gates[i]) & kinds_strict())
+			cli_usage("--fail-on %s: %s is looked for with --strict only",
+				  shared->gates[i].expr, kind_name(shared->gates[i].kind));
+}
+
 void shared_report_options(const struct shared *shared, struct report_options *ret_options)
 {
 	*ret_options = (struct report_options){
@@ -388,6 +413,18 @@ bool shared_wants_recording(const struct shared *shared)
 		if (output_is_recording(&shared->outputs[i]))
 			return true;
 	return false;
+}
+
+/* Have the kernel tell of waits. Return: 0, or the exit status, having said why. */
+int shared_ask_kernel(const struct shared *shared, struct daemon *daemon)
+{
+	bool is_wanted = shared->bpf == BPF_AUTO || shared->bpf == BPF_ON;
+	int r = is_wanted ? waits_new(daemon, &daemon->waits) : 0;
+
+	if (!r || shared->bpf == BPF_AUTO)
+		return 0;
+	cli_say("--bpf on: %s", probe_complaint(r));
+	return CLI_EXIT_NO_JOB;
 }
 
 /* Open every report for writing. Return: 0, or the exit status, having said why. */

@@ -13,8 +13,18 @@
 #include "text.h"
 #include "wire/options.h"
 
+struct daemon;
+
 #define SHARED_MAX_OUTPUTS 16
 #define SHARED_MAX_GATES   64
+
+/* Whether the kernel is asked, where something in the process tells already. */
+enum bpf_wish {
+	BPF_UNSAID, /* it costs each sleep of a loop something, so it is not asked */
+	BPF_AUTO,   /* if it lets us */
+	BPF_ON,
+	BPF_OFF,
+};
 
 struct shared {
 	struct options limits;
@@ -22,6 +32,7 @@ struct shared {
 	const char *own_code;
 	const char *service;
 	const char *socket;
+	enum bpf_wish bpf;
 	bool is_quiet, is_json, annotates_github;
 	bool are_outputs_old, are_gates_old, are_allowed_old; /* from a file */
 	int is_colored;					      /* -1: when stderr is a terminal */
@@ -48,6 +59,7 @@ extern const struct argp shared_later_argp;
 void shared_take_environment(struct shared *shared);
 void shared_to_environment(const struct shared *shared, char *buf, size_t buf_bytes);
 void shared_check_gates(const struct shared *shared);
+void shared_check_strict_gates(const struct shared *shared);
 void shared_check_baseline(struct shared *shared);
 int shared_judge(struct shared *shared, struct report *report);
 int shared_store_baseline(struct shared *shared, const struct report *report);
@@ -57,6 +69,7 @@ bool shared_wants_timeline(const struct shared *shared);
 bool shared_wants_recording(const struct shared *shared);
 void shared_say_gates(const struct shared *shared, const struct report *report);
 void shared_report_options(const struct shared *shared, struct report_options *ret_options);
+int shared_ask_kernel(const struct shared *shared, struct daemon *daemon);
 int shared_open_outputs(struct shared *shared);
 int shared_write_outputs(struct shared *shared, const struct report *report);
 struct text_style shared_style(const struct shared *shared, int fd, char *cwd, size_t cwd_bytes);

@@ -53,6 +53,9 @@ static int read_recording(struct daemon *daemon, const char *path)
 	switch (r) {
 	case 0:
 		return 0;
+	case RECORDING_E_TWICE:
+		cli_say("%s: a process of it is in another file too: it is counted once", path);
+		return 0;
 	case RECORDING_E_TRUNCATED:
 		cli_say("%s ends too early: what is there was read", path);
 		return 0;
@@ -101,13 +104,29 @@ static int load_file(const char *path, struct pool *pool, struct report *ret_rep
 	return r;
 }
 
+/*
+ * Findings are sums, from which no process can be taken out again: only a report of which all is
+ * there can be left out. Return: whether it is to be.
+ */
+static bool is_known(const struct report *report, const struct report *more, const char *path)
+{
+	uint32_t n_known = report_count_known(report, more);
+
+	if (n_known && n_known == more->n_processes)
+		cli_say("%s: its processes are in another file too: they are counted once", path);
+	else if (n_known)
+		cli_say("%s: %u of its processes are in another file too: they are counted twice",
+			path, n_known);
+	return n_known && n_known == more->n_processes;
+}
+
 /* Return: 0, or the exit status. */
 static int add_report(struct sources *sources, const char *path)
 {
 	_cleanup_(report_deinit) struct report more = REPORT_INIT;
 	int r = load_file(path, names_pool(sources->daemon->names), &more);
 
-	if (!r)
+	if (!r && !is_known(&sources->report, &more, path))
 		r = report_combine(&sources->report, &more);
 	if (r == -EBADMSG)
 		cli_say("%s is no report of loophound, or of another version", path);

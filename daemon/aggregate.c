@@ -207,6 +207,13 @@ static void finding_add(struct finding *finding, const struct incident *incident
 		add_stack(finding, incident->stacks[i], n_bytes);
 }
 
+/* Of what has been counted. */
+static void finding_grow(struct finding *finding, const struct incident *incident)
+{
+	finding->n = MAX(finding->n, incident->n);
+	finding->last_seen_at = MAX(finding->last_seen_at, incident->seen_at);
+}
+
 static int entry_new(const struct incident *incident, uint64_t key, struct entry **ret_entry)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
@@ -241,6 +248,10 @@ int aggregate_add(struct aggregate *aggregate, const struct incident *incident)
 
 	while (entry && entry->key != key)
 		entry = entry->next;
+	if (entry && incident->is_more) {
+		finding_grow(entry->finding, incident);
+		return 0;
+	}
 	if (!entry) {
 		if (aggregate->n_entries >= AGGREGATE_MAX_FINDINGS)
 			return -ENOSPC;

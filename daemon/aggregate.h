@@ -20,6 +20,7 @@ struct incident {
 	const char *name_file;	    /* module of the code that name names */
 	const char *detail;	    /* of this one, for people */
 	uint32_t n;		    /* task-flood: how many tasks; else 0 or 1 */
+	bool is_more;		    /* counted before, when n was less */
 	const struct stack *origin; /* where it was made; NULL: not known */
 	struct call call;
 	const struct task *task;

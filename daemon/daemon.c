@@ -22,6 +22,7 @@
 #include "proc.h"
 #include "stamp.h"
 #include "tracer.h"
+#include "waits.h"
 
 /*
  * A stall is told while it lasts within this much of its sample, and a ring of 1 MiB holds what a
@@ -82,6 +83,7 @@ struct daemon *daemon_free(struct daemon *daemon)
 		watch_free(watch);
 	}
 	tracer_free(daemon->tracer);
+	waits_free(daemon->waits);
 	for (uint32_t i = 0; i < daemon->n_ended; i++) {
 		process_deinit(&daemon->ended[i]);
 		close_p(&daemon->ended_pidfds[i]);
@@ -127,6 +129,7 @@ struct drain daemon_drain_state(struct daemon *daemon)
 	return (struct drain){
 		.aggregate = daemon->aggregate,
 		.live = &daemon->live,
+		.waits = daemon->waits,
 		.symbols = daemon->symbols,
 		.slices = daemon->config.has_slices ? &daemon->slices : NULL,
 		.tracer = &daemon->tracer,
@@ -148,7 +151,8 @@ static void daemon_reap(struct daemon *daemon, nsec_t now_ns)
 	daemon->reaped_ns = now_ns;
 	for (struct watch *watch = daemon->watches; watch; watch = next) {
 		next = watch->next;
-		if (watch->pidfd < 0 || !proc_has_ended(watch->pidfd))
+		/* A probe has read its last words first. */
+		if (watch->is_probed || watch->pidfd < 0 || !proc_has_ended(watch->pidfd))
 			continue;
 		client_forget_watch(daemon, watch);
 		daemon_end_watch(daemon, watch, true);
@@ -160,6 +164,8 @@ void daemon_drain(struct daemon *daemon)
 {
 	struct drain drain = daemon_drain_state(daemon);
 
+	if (daemon->waits)
+		daemon->lost.n[LOST_WAITS] += waits_tick(daemon->waits);
 	for (struct watch *watch = daemon->watches; watch; watch = watch->next)
 		drain_watch(&drain, watch);
 	daemon_reap(daemon, drain.now_ns);
@@ -210,6 +216,10 @@ static void inherit_own_code(struct daemon *daemon, struct watch *watch)
 void daemon_link_watch(struct daemon *daemon, struct watch *watch)
 {
 	inherit_own_code(daemon, watch);
+	if (daemon->waits && watch->pidfd >= 0) {
+		waits_take_watch(daemon->waits, watch);
+		watch->has_schedule = true;
+	}
 	if (daemon->config.has_tapes) {
 		watch->tape = tape_new();
 		if (!watch->tape && !daemon->reel.error)
@@ -233,7 +243,7 @@ static void daemon_unlink_watch(struct daemon *daemon, struct watch *watch)
 /* The oldest ended process is no longer listed. */
 static void daemon_forget_ended(struct daemon *daemon)
 {
-	int32_t pid = daemon->ended[0].pid;
+	struct process oldest = daemon->ended[0];
 	uint32_t n = 0;
 
 	process_deinit(&daemon->ended[0]);
@@ -243,7 +253,7 @@ static void daemon_forget_ended(struct daemon *daemon)
 	memmove(daemon->ended_pidfds, daemon->ended_pidfds + 1,
 		daemon->n_ended * sizeof(*daemon->ended_pidfds));
 	for (uint32_t i = 0; i < daemon->n_ended_loops; i++)
-		if (daemon->ended_loops[i].pid == pid)
+		if (process_has_loop(&oldest, &daemon->ended_loops[i]))
 			loop_deinit(&daemon->ended_loops[i]);
 		else
 			daemon->ended_loops[n++] = daemon->ended_loops[i];
@@ -335,6 +345,8 @@ void daemon_end_watch_at(struct daemon *daemon, struct watch *watch, bool is_kil
 	if (keep_process(daemon, watch, is_killed) || keep_loops(daemon, watch))
 		daemon->lost.n[LOST_PROCESSES]++;
 	daemon_unlink_watch(daemon, watch);
+	if (watch->has_schedule)
+		waits_forget_watch(daemon->waits, watch);
 	watch_free(watch);
 }
 
@@ -342,4 +354,11 @@ void daemon_end_watch_at(struct daemon *daemon, struct watch *watch, bool is_kil
 void daemon_end_watch(struct daemon *daemon, struct watch *watch, bool is_killed)
 {
 	daemon_end_watch_at(daemon, watch, is_killed, clock_monotonic());
+}
+
+/* What turned out to be nothing to watch; it leaves no word in the report. */
+void daemon_forget_watch(struct daemon *daemon, struct watch *watch)
+{
+	daemon_unlink_watch(daemon, watch);
+	watch_free(watch);
 }

@@ -43,6 +43,7 @@ struct daemon {
 	char *socket_path;
 	struct names *names;
 	struct tracer *tracer;	 /* NULL: not needed yet */
+	struct waits *waits;	 /* NULL: the kernel tells nothing */
 	struct symbols *symbols; /* NULL: native frames were not asked for */
 	struct aggregate *aggregate;
 	struct slices slices;
@@ -76,6 +77,7 @@ int daemon_dispatch(struct daemon *daemon, int timeout_ms);
 struct drain daemon_drain_state(struct daemon *daemon);
 void daemon_drain(struct daemon *daemon);
 void daemon_link_watch(struct daemon *daemon, struct watch *watch);
+void daemon_forget_watch(struct daemon *daemon, struct watch *watch);
 void daemon_end_watch(struct daemon *daemon, struct watch *watch, bool is_killed);
 void daemon_end_watch_at(struct daemon *daemon, struct watch *watch, bool is_killed,
 			 nsec_t ended_ns);

@@ -17,6 +17,7 @@
 #include "drain.h"
 #include "exempt.h"
 #include "pitfall.h"
+#include "schedule.h"
 #include "stuck.h"
 #include "task.h"
 #include "trace.h"
@@ -79,6 +80,42 @@ static void drain_close(struct watch *watch, uint32_t slot, uint64_t turn_seq)
 		stall->is_open = false;
 }
 
+/* Nobody is to blame. Where its start was told, so is its end. */
+static void drain_unblamed(struct drain *drain, struct watch *watch,
+			   const struct stall_query *query, struct live_event *event)
+{
+	const struct stall *stall = &watch->stalls.stalls[query->slot];
+	const struct record_sample *last = stall_last(&watch->stalls, query->slot, query->turn_seq);
+	struct stack *stack;
+	struct site site;
+
+	watch->n_gil += event->is_gil;
+	watch->n_descheduled += !event->is_gil;
+	if (!stall->is_open || stall->turn_seq != query->turn_seq || !last)
+		return;
+	stack = watch_stack(watch, &last->head);
+	site_of_stack(stack, &site);
+	event->culprit = &site.culprit;
+	live_end(drain->live, drain->now_ns, event);
+	free(stack);
+}
+
+/* Whether a verdict is a finding; where it excuses, that is said. */
+static bool drain_blames(struct drain *drain, struct watch *watch, enum verdict verdict,
+			 const struct stall_query *query, nsec_t span_ns)
+{
+	struct live_event event = {
+		.kind = _KIND_N,
+		.pid = watch->pid,
+		.span_ns = span_ns,
+		.is_gil = verdict == VERDICT_GIL,
+	};
+
+	if (verdict == VERDICT_DESCHEDULED || verdict == VERDICT_GIL)
+		drain_unblamed(drain, watch, query, &event);
+	return verdict == VERDICT_FINDING;
+}
+
 static void drain_call(struct drain *drain, struct watch *watch, const struct record_call *call)
 {
 	struct limits limits = watch_limits(watch, drain->kinds);
@@ -88,16 +125,25 @@ static void drain_call(struct drain *drain, struct watch *watch, const struct re
 		.is_summed = call->head.flags & RECORD_FLAG_SUMMED,
 		.is_strict = call->head.flags & RECORD_FLAG_STRICT,
 	};
+	struct stall_query query = {.slot = call->slot, .turn_seq = call->turn_seq};
+	enum verdict verdict;
 	bool is_gil_known = call->head.flags & RECORD_FLAG_GIL_KNOWN;
 	uint32_t n_times = facts.is_strict ? MAX(call->n_calls, 1u) : 1;
+	bool is_blamed;
 	struct judgement judgement;
 	struct stack *stack;
 	struct task *task;
 	struct site site;
 
+	if (call->n_calls <= 1)
+		facts.schedule =
+			schedule_of(drain->waits, watch, call->slot, facts.start_ns, facts.span_ns);
+	schedule_keep_call(watch, call, &facts.schedule);
+	verdict = judge_call(&limits, &facts, &judgement);
+	is_blamed = drain_blames(drain, watch, verdict, &query, facts.span_ns);
 	stall_forget_call(&watch->stalls, call);
 	drain_close(watch, call->slot, call->turn_seq);
-	if (judge_call(&limits, &facts, &judgement) != VERDICT_FINDING)
+	if (!is_blamed)
 		return;
 	stack = watch_stack(watch, &call->head);
 	if (exempt_call(watch_string(watch, call->call_str), stack)) {
@@ -183,25 +229,15 @@ static void drain_sampled(struct drain *drain, struct watch *watch, const struct
 		free(stacks[--n]);
 }
 
-/* Nobody is to blame. Where its start was told, so is its end. */
-static void drain_unblamed(struct drain *drain, struct watch *watch, uint32_t slot,
-			   uint64_t turn_seq, const struct live_event *what)
+/* How a callback or a turn was scheduled, beside the calls that are reported by themselves. */
+static struct schedule drain_schedule(const struct drain *drain, const struct watch *watch,
+				      const struct stall_query *query,
+				      const struct stall_facts *facts)
 {
-	const struct stall *stall = &watch->stalls.stalls[slot];
-	const struct record_sample *last = stall_last(&watch->stalls, slot, turn_seq);
-	struct live_event event = *what;
-	struct stack *stack;
-	struct site site;
+	struct schedule whole =
+		schedule_of(drain->waits, watch, query->slot, facts->start_ns, facts->span_ns);
 
-	watch->n_gil += event.is_gil;
-	watch->n_descheduled += !event.is_gil;
-	if (!stall->is_open || stall->turn_seq != turn_seq || !last)
-		return;
-	stack = watch_stack(watch, &last->head);
-	site_of_stack(stack, &site);
-	event.culprit = &site.culprit;
-	live_end(drain->live, drain->now_ns, &event);
-	free(stack);
+	return schedule_less_calls(watch, query, &whole);
 }
 
 static void drain_callback(struct drain *drain, struct watch *watch,
@@ -216,6 +252,7 @@ static void drain_callback(struct drain *drain, struct watch *watch,
 		.run_queue_ns = callback->run_queue_ns,
 		.frozen_ns = callback->frozen_ns,
 		.gil_wait_ns = callback->gil_wait_ns,
+		.gc_ns = record_gc_ns(&callback->head),
 	};
 	struct stall_query query = {
 		.slot = callback->slot,
@@ -228,16 +265,13 @@ static void drain_callback(struct drain *drain, struct watch *watch,
 	struct callable callable = {callback->file_str, callback->function_str,
 				    callback->first_line};
 	struct judgement judgement;
-	enum verdict verdict = judge_callback(&limits, &facts, &judgement);
+	bool is_blamed;
 
-	if (verdict == VERDICT_DESCHEDULED || verdict == VERDICT_GIL)
-		drain_unblamed(drain, watch, callback->slot, callback->turn_seq,
-			       &(struct live_event){.kind = _KIND_N,
-						    .pid = watch->pid,
-						    .span_ns = facts.span_ns,
-						    .is_gil = verdict == VERDICT_GIL});
+	facts.schedule = drain_schedule(drain, watch, &query, &facts);
+	is_blamed = drain_blames(drain, watch, judge_callback(&limits, &facts, &judgement), &query,
+				 facts.span_ns);
 	drain_close(watch, callback->slot, callback->turn_seq);
-	if (verdict == VERDICT_FINDING)
+	if (is_blamed)
 		drain_sampled(drain, watch, &query, &callable, &judgement);
 }
 
@@ -252,6 +286,7 @@ static void drain_turn(struct drain *drain, struct watch *watch, const struct re
 		.run_queue_ns = turn->run_queue_ns,
 		.frozen_ns = turn->frozen_ns,
 		.gil_wait_ns = turn->gil_wait_ns,
+		.gc_ns = record_gc_ns(&turn->head),
 	};
 	struct stall_query query = {
 		.slot = turn->slot,
@@ -261,15 +296,10 @@ static void drain_turn(struct drain *drain, struct watch *watch, const struct re
 	};
 	struct callable callable = {turn->file_str, turn->function_str, turn->first_line};
 	struct judgement judgement;
-	enum verdict verdict = judge_turn(&limits, &facts, turn->n_slow, &judgement);
 
-	if (verdict == VERDICT_DESCHEDULED || verdict == VERDICT_GIL)
-		drain_unblamed(drain, watch, turn->slot, turn->turn_seq,
-			       &(struct live_event){.kind = _KIND_N,
-						    .pid = watch->pid,
-						    .span_ns = facts.span_ns,
-						    .is_gil = verdict == VERDICT_GIL});
-	if (verdict == VERDICT_FINDING)
+	facts.schedule = drain_schedule(drain, watch, &query, &facts);
+	if (drain_blames(drain, watch, judge_turn(&limits, &facts, turn->n_slow, &judgement),
+			 &query, facts.span_ns))
 		drain_sampled(drain, watch, &query, &callable, &judgement);
 	drain_close(watch, turn->slot, turn->turn_seq);
 	stall_forget_before(&watch->stalls, turn->slot, turn->turn_seq + 1);
@@ -369,6 +399,8 @@ static uint32_t record_slot(const struct record *record)
 		return ((const struct record_native *)record)->slot;
 	case RECORD_TASK:
 		return ((const struct record_task *)record)->slot;
+	case RECORD_PAUSE:
+		return ((const struct record_pause *)record)->slot;
 	default:
 		return 0;
 	}
@@ -382,8 +414,6 @@ void drain_record(struct drain *drain, struct watch *watch, const struct record 
 		watch->lost.n[LOST_RECORD_CORRUPT]++;
 		return;
 	}
-	if (watch->tape)
-		tape_add(watch->tape, record, size_bytes);
 	slices_add(drain->slices, watch, record);
 	switch (record->type) {
 	case RECORD_CALL:
@@ -414,6 +444,9 @@ void drain_record(struct drain *drain, struct watch *watch, const struct record 
 	default:
 		break;
 	}
+	/* Behind the stacks that it was given. */
+	if (watch->tape)
+		tape_add(watch->tape, record, size_bytes);
 }
 
 /* Return: the last enum ring_result, RING_E_PENDING also when there is more than fits one go. */
@@ -468,6 +501,7 @@ void drain_watch(struct drain *drain, struct watch *watch)
 		return;
 	watch_calibrate(watch);
 	trace_collect(drain, watch, 0);
+	schedule_follow(drain->waits, watch);
 	for (uint32_t i = 0; i < REGION_N_SLOTS; i++) {
 		turn_seqs[i] = atomic_load_explicit(&region_slot(&watch->region, i)->turn_seq,
 						    memory_order_acquire);
@@ -486,6 +520,7 @@ void drain_last(struct drain *drain, struct watch *watch, bool is_killed, nsec_t
 	int r = RING_E_PENDING;
 
 	watch_calibrate(watch);
+	schedule_follow(drain->waits, watch);
 	for (unsigned int i = 0; r == RING_E_PENDING && i < REGION_RING_BYTES / DRAIN_MAX_RECORDS;
 	     i++)
 		r = watch->is_corrupt ? RING_E_CORRUPT : drain_ring(drain, watch);

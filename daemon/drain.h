@@ -12,6 +12,7 @@ struct drain {
 	struct aggregate *aggregate;
 	struct live *live;
 	struct tracer **tracer;	 /* made when it is needed; NULL: there is none to be */
+	struct waits *waits;	 /* NULL: the kernel tells nothing */
 	struct symbols *symbols; /* NULL: native frames were not asked for */
 	uint32_t kinds;		 /* KIND_MASK of each that is judged */
 	struct slices *slices;	 /* NULL: nobody wants a time line */

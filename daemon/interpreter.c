@@ -3,7 +3,9 @@
  * Interpreter: the CPython in a process, found from outside
  *
  * _PyRuntime stands in the table of dynamic symbols of the program or of libpython, also of
- * stripped and of static builds, which export it for their extension modules. Its file is opened
+ * stripped and of static builds, which export it for their extension modules. A program without a
+ * loader exports nothing: it has the symbol among those that are there for a debugger, or, when it
+ * is stripped, from 3.11 on the section that the variable has to itself. Its file is opened
  * through the process's own root, so that a container's python is found. What the file says is only
  * where to look: the layout is checked against what is there (pyframe_init()).
  */
@@ -49,18 +51,20 @@ static void take_symbol(struct symbols_found *found, const char *name, const GEl
 		found->version = *symbol;
 }
 
-static void search_symbols(Elf *elf, struct symbols_found *found)
+/* Return: how many symbols there are in tables of that type. */
+static size_t search_symbols(Elf *elf, uint32_t type, struct symbols_found *found)
 {
+	size_t n_symbols = 0;
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
 
 	while ((section = elf_nextscn(elf, section))) {
 		Elf_Data *data;
 
-		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_DYNSYM ||
-		    !header.sh_entsize)
+		if (!gelf_getshdr(section, &header) || header.sh_type != type || !header.sh_entsize)
 			continue;
 		data = elf_getdata(section, NULL);
+		n_symbols += data ? data->d_size / header.sh_entsize : 0;
 		for (size_t i = 0; data && i < data->d_size / header.sh_entsize; i++) {
 			GElf_Sym symbol;
 
@@ -68,6 +72,28 @@ static void search_symbols(Elf *elf, struct symbols_found *found)
 				take_symbol(found, elf_strptr(elf, header.sh_link, symbol.st_name),
 					    &symbol);
 		}
+	}
+	return n_symbols;
+}
+
+static void search_static(Elf *elf, struct symbols_found *found)
+{
+	Elf_Scn *section = NULL;
+	size_t names = 0;
+	GElf_Shdr header;
+
+	search_symbols(elf, SHT_SYMTAB, found);
+	if (found->runtime.st_value || elf_getshdrstrndx(elf, &names))
+		return;
+	while ((section = elf_nextscn(elf, section))) {
+		const char *name = gelf_getshdr(section, &header)
+					   ? elf_strptr(elf, names, header.sh_name)
+					   : NULL;
+
+		if (!name || strcmp(name, ".PyRuntime") != 0)
+			continue;
+		found->runtime.st_value = header.sh_addr;
+		found->runtime.st_size = header.sh_size;
 	}
 }
 
@@ -144,7 +170,9 @@ static int try_module(int32_t pid, const struct maps *maps, const struct map *ma
 	elf = open_elf(pid, map, &fd);
 	if (!elf)
 		return INTERPRETER_E_NONE;
-	search_symbols(elf, &found);
+	/* The first of a table is none. */
+	if (search_symbols(elf, SHT_DYNSYM, &found) <= 1)
+		search_static(elf, &found);
 	if (!found.runtime.st_value)
 		return INTERPRETER_E_NONE;
 	bias = load_bias(elf, map->begin);

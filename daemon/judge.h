@@ -13,17 +13,28 @@ struct limits {
 	uint32_t kinds;	       /* KIND_MASK of each that is wanted */
 };
 
+/* How a thread was scheduled meanwhile, where the kernel tells: exclusive parts, exact. */
+struct schedule {
+	bool is_known;
+	nsec_t on_cpu_ns, run_queue_ns, blocked_ns, gil_wait_ns, page_fault_ns;
+	nsec_t uninterruptible_ns;
+	nsec_t frozen_ns; /* it was stopped, or throttled */
+};
+
 /* A callback or a turn that has ended. Measures are -1 where there is none. */
 struct stall_facts {
 	nsec_t start_ns, span_ns;
 	nsec_t reported_ns; /* of it, in calls reported by themselves */
 	int64_t cpu_ns, run_queue_ns, frozen_ns, gil_wait_ns;
+	struct schedule schedule; /* known, it stands for the line before */
+	int64_t gc_ns;
 };
 
 struct call_facts {
 	nsec_t start_ns, span_ns;
 	bool is_summed; /* many short calls of one callback */
 	bool is_strict; /* shorter than the limit: reported since it can block */
+	struct schedule schedule;
 };
 
 struct judgement {

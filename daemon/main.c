@@ -4,10 +4,12 @@
  *
  * It listens where shims look for it, wakes those that sleep for want of one, and answers status
  * and report until it is told to end. Limits are those each process was given; what is judged and
- * counted here is everything they report.
+ * counted here is everything they report. Once it listens it gives up all that it may do beyond
+ * looking at processes.
  */
 #include <argp.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +18,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "capability.h"
 #include "daemon.h"
 #include "listen.h"
 #include "log.h"
+#include "probe.h"
 #include "proc.h"
 #include "tracer.h"
+#include "waits.h"
 #include "wire/hello.h"
 #include "wire/options.h"
 
@@ -31,12 +36,14 @@ static const char *arg_socket;
 static const char *arg_own_code;
 static const char *arg_service;
 static bool arg_native;
+static const char *arg_bpf = "off";
 
 enum {
 	KEY_SOCKET = 256,
 	KEY_OWN_CODE,
 	KEY_SERVICE,
 	KEY_NATIVE,
+	KEY_BPF,
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -54,6 +61,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_NATIVE:
 		arg_native = true;
 		return 0;
+	case KEY_BPF:
+		if (strcmp(arg, "auto") != 0 && strcmp(arg, "on") != 0 && strcmp(arg, "off") != 0)
+			argp_error(state, "--bpf %s: auto, on or off", arg);
+		arg_bpf = arg;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "there is nothing to be done with '%s'", arg);
 		return EINVAL;
@@ -66,6 +78,8 @@ static const struct argp_option options[] = {
 	{"socket", KEY_SOCKET, "PATH", 0, "listen at PATH instead of the well-known socket", 0},
 	{"own-code", KEY_OWN_CODE, "GLOB,...", 0, "installed code to treat as the user's own", 0},
 	{"native", KEY_NATIVE, 0, 0, "native frames of processes that were given native", 0},
+	{"bpf", KEY_BPF, "WHEN", 0, "exact causes from the kernel: auto (if it may), on; else off",
+	 0},
 	{"service", KEY_SERVICE, "NAME", 0, "the service all processes belong to", 0},
 	{0},
 };
@@ -126,6 +140,18 @@ static int service_listen(struct daemon *daemon)
 	else
 		log_line("listening at %s", path);
 	return r;
+}
+
+/* Have the kernel tell of waits. Return: 0, or what is in the way where it must. */
+static int service_ask_kernel(struct daemon *daemon)
+{
+	int r = strcmp(arg_bpf, "off") != 0 ? waits_new(daemon, &daemon->waits) : 0;
+
+	if (r && !strcmp(arg_bpf, "on")) {
+		log_line("--bpf on: %s", probe_complaint(r));
+		return r;
+	}
+	return 0;
 }
 
 struct ending {
@@ -258,8 +284,14 @@ int main(int argc, char **argv)
 		log_line("cannot start: %s", strerror(-r));
 		return EXIT_NO_JOB;
 	}
+	if (service_ask_kernel(daemon))
+		return EXIT_NO_JOB;
 	if (service_listen(daemon))
 		return EXIT_NO_JOB;
+	/* Who stops a thread must not wait for a CPU. */
+	r = capability_keep_watching(arg_native ? UINT64_C(1) << CAP_SYS_NICE : 0);
+	if (r)
+		log_line("cannot give up privileges: %s", strerror(-r));
 	service_run(daemon);
 	return 0;
 }

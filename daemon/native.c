@@ -8,7 +8,8 @@
  * they are and it is counted.
  *
  * In a recording there are offsets into files of whatever machine it was made on; nothing says that
- * ours are the same, so they are not looked up.
+ * ours are the same, so they are not looked up. A daemon that recorded it has put the stack before
+ * the call as it had it (named.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -81,13 +82,42 @@ static int native_merge(struct symbols *symbols, const struct watch *watch,
 		.n_natives = native_names(symbols, watch, native, names),
 		.is_python_cut = call->stack.end == PYFRAME_END_DEPTH,
 		.is_native_cut = native->stack.end == PYFRAME_END_DEPTH,
-		.call = watch_string(watch, call->call_str),
+		/* From outside, the call's own frame is there. */
+		.call = watch->region.header->via == REGION_VIA_BPF
+				? NULL
+				: watch_string(watch, call->call_str),
 		.libc = pool_keep_text(names_pool(watch->names), NATIVE_LIBC),
 	};
 
 	if (!is_whole_or_deep(call->stack.end) || !is_whole_or_deep(native->stack.end))
 		return MERGE_E_COUNT;
 	return merge_stacks(&merge, ret_stack);
+}
+
+/* What the daemon that recorded the call made of it. Return: false when it made nothing of it. */
+static bool native_join_named(struct watch *watch, const struct record_call *call,
+			      struct stack **stack)
+{
+	struct stack *named = named_take(&watch->named, call->slot, call->start);
+
+	if (!named)
+		return false;
+	if (!named->n_frames) {
+		free(named);
+		return true;
+	}
+	free(*stack);
+	*stack = named;
+	return true;
+}
+
+static void native_record(struct watch *watch, const struct record_call *call,
+			  const struct stack *stack)
+{
+	struct named_stack head = {.slot = call->slot, .is_call = 1, .ticks = call->start};
+
+	if (watch->tape)
+		tape_add_stack(watch->tape, &head, stack);
 }
 
 /*
@@ -98,8 +128,11 @@ void native_join(struct symbols *symbols, struct watch *watch, const struct reco
 		 struct stack **stack)
 {
 	const struct record_native *native = watch->natives.kept[call->slot];
+	static const struct stack unmerged = {0};
 	struct stack *merged;
 
+	if (native_join_named(watch, call, stack))
+		return;
 	if (!native || native->start != call->start || !*stack)
 		return;
 	if (!symbols || !watch->is_mapped) {
@@ -108,8 +141,10 @@ void native_join(struct symbols *symbols, struct watch *watch, const struct reco
 	}
 	if (native_merge(symbols, watch, call, native, *stack, &merged)) {
 		watch->lost.n[LOST_STACK_UNMERGED]++;
+		native_record(watch, call, &unmerged);
 		return;
 	}
+	native_record(watch, call, merged);
 	free(*stack);
 	*stack = merged;
 }

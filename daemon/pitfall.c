@@ -58,9 +58,20 @@ static struct stack *origin_stack(const struct watch *watch, const struct record
 	return origin;
 }
 
-static bool is_exempt(const struct watch *watch, enum finding_kind kind,
-		      const struct pitfall_incident *pitfall)
+static bool has_own(const struct stack *stack)
 {
+	for (uint32_t i = 0; stack && i < stack->n_frames; i++)
+		if (stack->frames[i].is_own)
+			return true;
+	return false;
+}
+
+static bool is_exempt(const struct watch *watch, enum finding_kind kind,
+		      const struct pitfall_incident *pitfall, bool has_detail)
+{
+	/* Tasks that live at once: a library's server has one for each of its connections. */
+	if (kind == KIND_TASK_FLOOD && has_detail)
+		return !has_own(pitfall->stack);
 	/* A library's own except clauses are its own affair. */
 	if (kind == KIND_SWALLOWED_EXCEPTION)
 		return !pitfall->stack || !pitfall->stack->n_frames ||
@@ -83,14 +94,6 @@ static struct task *task_of(const struct watch *watch, const struct record_pitfa
 	task->name = watch_string(watch, record->task_str);
 	task->coro = watch_string(watch, record->coro_str);
 	return task;
-}
-
-static bool has_own(const struct stack *stack)
-{
-	for (uint32_t i = 0; stack && i < stack->n_frames; i++)
-		if (stack->frames[i].is_own)
-			return true;
-	return false;
 }
 
 /* What is left open is mended where it was opened: where it was dropped may be anywhere. */
@@ -130,7 +133,7 @@ enum verdict pitfall_judge(const struct watch *watch, const struct limits *limit
 	ret_pitfall->stack = watch_stack(watch, &record->head);
 	ret_pitfall->origin = origin_stack(watch, record);
 	ret_pitfall->task = task_of(watch, record);
-	if (is_exempt(watch, kind, ret_pitfall))
+	if (is_exempt(watch, kind, ret_pitfall, record->detail_str))
 		return VERDICT_NOTHING;
 	pitfall_blame(kind, ret_pitfall);
 	ret_pitfall->incident = (struct incident){
@@ -140,6 +143,7 @@ enum verdict pitfall_judge(const struct watch *watch, const struct limits *limit
 		.name_file = ret_pitfall->code.module,
 		.detail = watch_string(watch, record->detail_str),
 		.n = MAX(record->n, 1u),
+		.is_more = record->head.flags & RECORD_FLAG_MORE,
 		.origin = ret_pitfall->origin,
 		.task = ret_pitfall->task,
 		.call = {.fd = -1, .gil_held = -1},

@@ -25,6 +25,12 @@ int probe_attach(struct probe *probe, int32_t pid, const struct options *limits)
 	return PROBE_E_NOT_BUILT;
 }
 
+bool probe_is_watching(const struct probe *probe)
+{
+	(void)probe;
+	return false;
+}
+
 void probe_tick(struct probe *probe)
 {
 	(void)probe;
@@ -33,9 +39,4 @@ void probe_tick(struct probe *probe)
 void probe_finish(struct probe *probe)
 {
 	(void)probe;
-}
-
-int probe_drop_privileges(void)
-{
-	return 0;
 }

@@ -15,6 +15,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "fd-target.h"
@@ -63,20 +64,39 @@ static struct probed_thread *thread_of(struct probed *probed, uint32_t tid)
 	return NULL;
 }
 
-/* A thread that runs a loop. Return: NULL when there are more of them than slots. */
-static struct probed_thread *thread_open(struct probed *probed, uint32_t tid, uint32_t our_tid)
+/* Where no thread has been yet; else where one has ended, whose figures make room. */
+static struct probed_thread *thread_free(struct probed *probed)
 {
-	struct probed_thread *thread = thread_of(probed, tid);
+	struct probed_thread *ended = NULL;
+
+	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
+		struct probed_thread *thread = &probed->threads[i];
+
+		if (thread->tid)
+			continue;
+		if (atomic_load(&slot_of(probed, thread)->state) == SLOT_FREE)
+			return thread;
+		ended = ended ? ended : thread;
+	}
+	return ended;
+}
+
+/* A thread that runs a loop. Return: NULL when there are more of them than slots. */
+static struct probed_thread *thread_open(struct probed *probed, const struct loops_event *event)
+{
+	struct probed_thread *thread = thread_of(probed, event->tid);
 
 	if (thread)
 		return thread;
-	thread = thread_of(probed, 0);
+	thread = thread_free(probed);
 	if (!thread) {
 		scribe_lost(&probed->scribe, LOSS_SLOTS_FULL);
 		return NULL;
 	}
-	thread->tid = tid;
-	slot_open(probed, thread, our_tid);
+	thread->tid = event->tid;
+	thread->looked_ns = clock_monotonic();
+	probed->has_loops = true;
+	slot_open(probed, thread, event->our_tid);
 	return thread;
 }
 
@@ -94,6 +114,7 @@ static void write_call(struct probed *probed, struct probed_thread *thread,
 {
 	call->record.head.ticks = clock_monotonic();
 	scribe_stack_loss(&probed->scribe, &call->stack);
+	probed_write_native(probed, &thread->native, &call->record);
 	scribe_write(&probed->scribe, &call->record.head, sizeof(call->record), &call->stack);
 	if (call->record.callback_seq == thread->callback_seq)
 		thread->callback_reported += call->record.span;
@@ -147,6 +168,8 @@ static void enter(struct probed *probed, struct probed_thread *thread,
 {
 	struct slot *slot = slot_of(probed, thread);
 
+	if (event->look.is_uvloop)
+		slot->framework = FRAMEWORK_UVLOOP;
 	if (thread->turn_seq == event->turn_seq && thread->callback_seq == event->callback_seq)
 		return;
 	finish_callback(probed, thread);
@@ -186,7 +209,7 @@ static uint32_t call_target(struct probed *probed, const struct syscall_name *na
 	return scribe_string(&probed->scribe, text, length);
 }
 
-static bool is_poll(const struct syscall_name *name)
+bool probed_is_poll(const struct syscall_name *name)
 {
 	return name->name && !strncmp(name->name, "epoll_", strlen("epoll_"));
 }
@@ -199,7 +222,7 @@ static bool is_in_turn(const struct probed *probed, const struct loops_event *ev
 		return event->look.turn_start != 0;
 	for (uint32_t i = 0; i < event->look.n_frames && probed->scribe.run_once_raddr; i++)
 		if (event->frames[i].code_raddr == probed->scribe.run_once_raddr)
-			return i >= LOOPS_MAX_POLL_DEPTH || !is_poll(name);
+			return i >= LOOPS_MAX_POLL_DEPTH || !probed_is_poll(name);
 	return false;
 }
 
@@ -230,9 +253,9 @@ static void take_call(struct probed *probed, const struct loops_event *event)
 	else
 		take_stack(probed, event, &call.stack);
 	call.record.call_str = call_name(&probed->scribe, event->syscall, &name);
-	if (!is_in_turn(probed, event, &name))
+	if (!is_in_turn(probed, event, &name) && !probed_search_uvloop(probed, event, event->start))
 		return;
-	thread = thread ? thread : thread_open(probed, event->tid, event->our_tid);
+	thread = thread ? thread : thread_open(probed, event);
 	if (!thread)
 		return;
 	enter(probed, thread, event);
@@ -263,12 +286,14 @@ static void take_sample(struct probed *probed, const struct loops_event *event)
 	const struct options *limits = &probed->limits;
 	struct probed_thread *thread;
 	struct scribe_stack stack;
-	uint64_t limit_ns;
+	uint64_t limit_ns, reported;
 
 	take_stack(probed, event, &stack);
-	if (!event->look.turn_start)
+	if (!event->look.turn_start) {
+		probed_search_uvloop(probed, event, 0);
 		return;
-	thread = thread_open(probed, event->tid, event->our_tid);
+	}
+	thread = thread_open(probed, event);
 	if (!thread)
 		return;
 	enter(probed, thread, event);
@@ -284,7 +309,10 @@ static void take_sample(struct probed *probed, const struct loops_event *event)
 		record.what == RECORD_WHAT_CALLBACK ? event->callback_start : event->turn_start;
 	limit_ns = record.what == RECORD_WHAT_CALLBACK ? limits->slow_callback_ns
 						       : limits->long_turn_ns;
-	record.head.flags = event->at - record.start < limit_ns ? RECORD_FLAG_EARLY : 0;
+	/* What waited in calls that are told of is not held by what runs now. */
+	reported = record.what == RECORD_WHAT_CALLBACK ? thread->callback_reported
+						       : thread->turn_reported;
+	record.head.flags = event->at - record.start < limit_ns + reported ? RECORD_FLAG_EARLY : 0;
 	record.head.ticks = event->at;
 	record.stack = stack.stack;
 	if (!record.head.flags)
@@ -304,7 +332,7 @@ static bool is_slow(const struct probed *probed, const struct record_callback *c
 static void take_callback(struct probed *probed, const struct loops_event *event)
 {
 	struct record_callback record = {.head = {.type = RECORD_CALLBACK, .ticks = event->at}};
-	struct probed_thread *thread = thread_open(probed, event->tid, event->our_tid);
+	struct probed_thread *thread = thread_open(probed, event);
 	uint64_t span = event->at - event->start;
 
 	if (!thread)
@@ -323,6 +351,7 @@ static void take_callback(struct probed *probed, const struct loops_event *event
 	record.run_queue_ns = (int64_t)event->times.run_queue;
 	record.frozen_ns = (int64_t)event->times.frozen;
 	record.gil_wait_ns = (int64_t)event->times.gil_wait;
+	record.gc_ns = -1;
 	thread->n_slow += is_slow(probed, &record);
 	scribe_write(&probed->scribe, &record.head, sizeof(record), NULL);
 }
@@ -330,7 +359,7 @@ static void take_callback(struct probed *probed, const struct loops_event *event
 static void take_turn(struct probed *probed, const struct loops_event *event)
 {
 	struct record_turn record = {.head = {.type = RECORD_TURN, .ticks = event->at}};
-	struct probed_thread *thread = thread_open(probed, event->tid, event->our_tid);
+	struct probed_thread *thread = thread_open(probed, event);
 	uint64_t span = event->at - event->start;
 
 	if (!thread)
@@ -346,6 +375,7 @@ static void take_turn(struct probed *probed, const struct loops_event *event)
 	record.run_queue_ns = (int64_t)event->times.run_queue;
 	record.frozen_ns = (int64_t)event->times.frozen;
 	record.gil_wait_ns = (int64_t)event->times.gil_wait;
+	record.gc_ns = -1;
 	record.n_slow = thread->n_slow;
 	if (span >= probed->limits.long_turn_ns)
 		scribe_write(&probed->scribe, &record.head, sizeof(record), NULL);
@@ -429,21 +459,30 @@ void probed_take_thread(struct probed *probed, const struct loops_thread *seen, 
 	struct probed_thread *thread;
 	struct slot *slot;
 
+	if (seen->wait == LOOPS_WAITING)
+		probed_search_uvloop(probed, &seen->event, seen->call_start);
 	if (!seen->is_loop)
 		return;
-	thread = thread_open(probed, seen->event.tid, seen->event.our_tid);
+	thread = thread_open(probed, &seen->event);
 	if (!thread)
 		return;
 	slot = slot_of(probed, thread);
 	thread->loop = seen->loop;
+	thread->looked_ns = now_ns;
+	if (seen->event.look.is_uvloop)
+		slot->framework = FRAMEWORK_UVLOOP;
 	atomic_store(&slot->idle_since, seen->since);
 	atomic_store(&slot->turn_seq, seen->n_turns);
 	atomic_store(&slot->turn_start, seen->turn_start);
+	atomic_store(&slot->tstate_raddr, seen->tstate_raddr);
 	/* Its names are found while it waits: soon after its end the process may be gone. */
+	if (seen->wait == LOOPS_IDLE)
+		probed_prepare_native(probed, seen);
 	if (seen->wait == LOOPS_WAITING && thread->named_call != seen->call_start &&
 	    now_ns - MIN(seen->call_start, now_ns) >= PROBED_NAME_NS) {
 		thread->named_call = seen->call_start;
 		take_stack(probed, &seen->event, &thread->named_stack);
+		probed_take_native(probed, seen, &thread->native);
 	}
 	if (seen->wait == LOOPS_WAITING && seen->turn_start &&
 	    now_ns - MIN(seen->call_start, now_ns) >= probed->limits.blocking_call_ns &&
@@ -466,10 +505,45 @@ void probed_take_figures(struct probed *probed, uint32_t loop, const struct loop
 	}
 }
 
+static bool thread_has_ended(struct probed *probed, const struct probed_thread *thread)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", probed->pid, slot_of(probed, thread)->tid);
+	return access(path, F_OK) != 0;
+}
+
+/*
+ * Let go of a thread that the probe does not know since before_ns, as it has ended. All that it was
+ * told to have done must have been taken.
+ *
+ * Return: whether there was one; its loop can be another's then.
+ */
+bool probed_close_ended(struct probed *probed, uint64_t before_ns, uint32_t *ret_loop)
+{
+	for (unsigned int i = 0; i < REGION_N_SLOTS; i++) {
+		struct probed_thread *thread = &probed->threads[i];
+
+		if (!thread->tid || thread->looked_ns >= before_ns ||
+		    !thread_has_ended(probed, thread))
+			continue;
+		finish_callback(probed, thread);
+		atomic_store(&slot_of(probed, thread)->turn_start, 0);
+		atomic_store(&slot_of(probed, thread)->state, SLOT_LEFT);
+		*ret_loop = thread->loop;
+		memset(thread, 0, sizeof(*thread));
+		return true;
+	}
+	return false;
+}
+
 /* Nothing more will come, or not soon: what is kept is written down. */
 void probed_flush(struct probed *probed)
 {
 	for (unsigned int i = 0; i < REGION_N_SLOTS; i++)
 		if (probed->threads[i].tid)
 			finish_callback(probed, &probed->threads[i]);
+	/* A loop that did not sleep while it was watched, or is kept in a way we do not know. */
+	if (probed->has_uvloop && !probed->has_found_uvloop && !probed->has_loops)
+		scribe_lost(&probed->scribe, LOSS_LOOP_UNKNOWN);
 }

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -15,10 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/defs.h"
@@ -30,7 +33,9 @@
 #define PROC_MAX_PIDS 65536
 /* A loop runs in one of the first. */
 #define PROC_MAX_THREADS 4096
-#define PROC_MEMFD	 "/memfd:loophound"
+/* Linux 6.18 gives some 22. */
+#define PROC_MAX_AUXV 64
+#define PROC_MEMFD    "/memfd:loophound"
 
 /* A descriptor that polls readable when the process ends; -1 where there is none (Linux < 5.3). */
 int proc_pidfd(int32_t pid)
@@ -48,6 +53,48 @@ bool proc_has_ended(int pidfd)
 	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
 
 	return pidfd < 0 || poll(&pfd, 1, 0) != 0;
+}
+
+/* Whether the memory of a process may be read, asked at an address where nothing is. */
+bool proc_may_read(int32_t pid)
+{
+	char byte;
+	struct iovec ours = {&byte, 1}, theirs = {NULL, 1};
+
+	return process_vm_readv(pid, &ours, 1, &theirs, 1, 0) >= 0 || errno != EPERM;
+}
+
+static bool read_at(int32_t pid, uint64_t raddr, void *buf, size_t size_bytes)
+{
+	struct iovec ours = {buf, size_bytes}, theirs = {(void *)(uintptr_t)raddr, size_bytes};
+
+	return process_vm_readv(pid, &ours, 1, &theirs, 1, 0) == (ssize_t)size_bytes;
+}
+
+/*
+ * Which program a process runs: by the bytes that the kernel gave it at its exec (getauxval(3),
+ * AT_RANDOM). A fork child has those of its parent.
+ *
+ * Return: false when that cannot be read, as in the midst of an exec.
+ */
+bool proc_image(int32_t pid, struct proc_image *ret_image)
+{
+	uint64_t vector[2 * PROC_MAX_AUXV], raddr = 0;
+	struct proc_image image;
+	_cleanup_close_ int fd = -1;
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, vector, sizeof(vector));
+	for (ssize_t i = 0; i + 1 < n / (ssize_t)sizeof(vector[0]); i += 2)
+		if (vector[i] == AT_RANDOM)
+			raddr = vector[i + 1];
+	if (!raddr || !read_at(pid, raddr, &image, sizeof(image)))
+		return false;
+	*ret_image = image;
+	return true;
 }
 
 /* linux/pidfd.h of Linux 6.15, which no header of Debian 12 has. */

@@ -6,8 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What tells the program that a process runs from the one before it. */
+struct proc_image {
+	uint64_t random[2];
+};
+
 int proc_pidfd(int32_t pid);
 bool proc_has_ended(int pidfd);
+bool proc_may_read(int32_t pid);
+bool proc_image(int32_t pid, struct proc_image *ret_image);
 bool proc_exit_status(int pidfd, int *ret_status);
 bool proc_is_dying(int32_t pid);
 bool proc_maps_region(int32_t pid, uint64_t inode);

@@ -26,6 +26,19 @@ static uint32_t frame_locals(const struct pyframe_layout *l)
 	return l->minor == 10 ? FRAME_LOCALS_3_10 : l->frame_localsplus;
 }
 
+/*
+ * PyThreadState.context_ver, which counts contexts entered and left, up to 3.15 (Include/cpython/
+ * pystate.h; 3.15 as released). 0: not known.
+ */
+static uint32_t thread_context(const struct pyframe_layout *l)
+{
+	static const uint8_t offsets[] = {248, 248, 248, 232, 216, 216, 216, 240};
+
+	if (l->is_free_threaded || l->minor < 8 || l->minor - 8U >= ARRAY_LEN(offsets))
+		return 0;
+	return offsets[l->minor - 8];
+}
+
 /* The layout of an interpreter, as the probe wants it. */
 void process_layout(const struct interpreter *interpreter, struct loops_process *process)
 {
@@ -52,6 +65,7 @@ void process_layout(const struct interpreter *interpreter, struct loops_process 
 	process->has_cframe = l->has_cframe;
 	process->owner_first_shim = l->owner_first_shim;
 	process->executable_mask = l->executable_mask;
+	process->thread_context = thread_context(l);
 }
 
 /* co_varnames: 4 pointers before co_filename up to 3.10; co_localsplusnames: 2 from 3.11 on. */

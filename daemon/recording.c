@@ -115,6 +115,7 @@ static int recording_place(struct region *region, const struct chunk *chunk,
 	case CHUNK_END:
 	case CHUNK_LAST:
 	case CHUNK_FOLDER:
+	case CHUNK_STACK:
 		return 0;
 	default:
 		return RECORDING_E_CORRUPT;
@@ -212,6 +213,8 @@ static int recording_take_all(struct daemon *daemon, struct cursor cursor, struc
 		if (chunk.kind == CHUNK_RECORDS)
 			r = recording_take_records(&drain, watch, payload, chunk.size_bytes,
 						   &last_ticks);
+		else if (chunk.kind == CHUNK_STACK && named_read(watch, payload, chunk.size_bytes))
+			r = RECORDING_E_CORRUPT;
 		if (r)
 			bad = r;
 	}
@@ -228,7 +231,9 @@ static int recording_check_header(const unsigned char *bytes, size_t n_bytes)
 	memcpy(&header, bytes, sizeof(header));
 	if (header.magic != RECORDING_MAGIC)
 		return RECORDING_E_MAGIC;
-	return header.version == WIRE_VERSION ? 0 : RECORDING_E_VERSION;
+	return header.version >= WIRE_OLDEST && header.version <= WIRE_VERSION
+		       ? 0
+		       : RECORDING_E_VERSION;
 }
 
 static int recording_watch(struct daemon *daemon, void *base, struct watch **ret_watch)
@@ -252,6 +257,16 @@ static void recording_set_times(struct daemon *daemon, const struct watch *watch
 	daemon->ended_at = MAX(daemon->ended_at, ended_at);
 }
 
+static bool recording_is_known(const struct daemon *daemon, const struct watch *watch)
+{
+	const struct region_header *header = watch->region.header;
+
+	for (uint32_t i = 0; i < daemon->n_ended; i++)
+		if (process_is(&daemon->ended[i], (int32_t)header->pid, watch->started_at))
+			return true;
+	return false;
+}
+
 static int recording_replay(struct daemon *daemon, struct cursor cursor)
 {
 	struct watch *watch = NULL;
@@ -269,6 +284,10 @@ static int recording_replay(struct daemon *daemon, struct cursor cursor)
 	records_r = recording_watch(daemon, base, &watch);
 	if (records_r)
 		return r ? r : records_r;
+	if (recording_is_known(daemon, watch)) {
+		watch_free(watch);
+		return r ? r : RECORDING_E_TWICE;
+	}
 	memcpy(watch->cwd, ending.folder, sizeof(watch->cwd));
 	watch_identify(watch, 0, &daemon->config.own);
 	daemon_link_watch(daemon, watch);
@@ -297,7 +316,7 @@ static int recording_read_one(struct daemon *daemon, const unsigned char *bytes,
 		daemon->lost.n[LOST_RECORDING_TRUNCATED]++;
 	else if (r == RECORDING_E_VERSION)
 		daemon->lost.n[LOST_VERSIONS]++;
-	else if (r > 0)
+	else if (r > 0 && r != RECORDING_E_TWICE)
 		daemon->lost.n[LOST_RECORDING_CORRUPT]++;
 	return r;
 }

@@ -11,6 +11,7 @@ enum recording_result {
 	RECORDING_E_TRUNCATED, /* cut short: what is there was read */
 	RECORDING_E_CORRUPT,   /* a part makes no sense: what stands before it was read */
 	RECORDING_E_VERSION,
+	RECORDING_E_TWICE, /* the process was read already */
 	RECORDING_E_MAGIC, /* no recording at all */
 };
 

@@ -64,6 +64,7 @@ static void fill_header(struct region_header *header, const struct interpreter *
 		.blocking_call_ns = limits->blocking_call_ns,
 		.stuck_ns = limits->stuck_ns,
 		.warmup_ns = limits->warmup_ns,
+		.switches = limits->is_native ? REGION_SWITCH_NATIVE : 0,
 		.runtime_raddr = interpreter->pyframe.runtime_raddr,
 		.code_type_raddr = interpreter->pyframe.code_type_raddr,
 	};
@@ -208,6 +209,20 @@ static bool name_find(struct scribe *scribe, struct memo_name *name)
 	return true;
 }
 
+/* Whether nothing can be read there any more: it has ended, or is another program. */
+static bool is_gone(const struct interpreter *in)
+{
+	uint64_t word;
+
+	return mem_read(&in->mem, in->pyframe.runtime_raddr, &word, sizeof(word)) < 0;
+}
+
+/* The last words of a process are read after its end: by then the names it had are all there is. */
+static bool name_of_gone(const struct scribe *scribe, struct memo_name *name)
+{
+	return is_gone(&scribe->interpreter) && memo_recall_last(&scribe->memo, name);
+}
+
 /* Return: how many of the frames could be named, from the first on. */
 static uint32_t names_batch(struct scribe *scribe, const struct pyframe_addr *found, uint32_t n,
 			    struct record_frame *ret_frames)
@@ -217,7 +232,8 @@ static uint32_t names_batch(struct scribe *scribe, const struct pyframe_addr *fo
 
 	memo_recall(&scribe->memo, &in->pyframe, &in->mem, found, n, names);
 	for (uint32_t i = 0; i < n; i++) {
-		if (!names[i].is_known && !name_find(scribe, &names[i]))
+		if (!names[i].is_known && !name_find(scribe, &names[i]) &&
+		    !name_of_gone(scribe, &names[i]))
 			return i;
 		ret_frames[i] = (struct record_frame){
 			.file_str = names[i].file_id,
@@ -279,11 +295,9 @@ void scribe_stack_loss(struct scribe *scribe, const struct scribe_stack *stack)
 		scribe_lost(scribe, LOSS_STACK_UNREADABLE);
 }
 
-/* record is filled but for its size; its frames are those of stack, which may be NULL. */
-void scribe_write(struct scribe *scribe, const struct record *record, uint32_t fixed_bytes,
-		  const struct scribe_stack *stack)
+static void write_with(struct scribe *scribe, const struct record *record, uint32_t fixed_bytes,
+		       const void *more, uint32_t n_bytes)
 {
-	uint32_t n_bytes = stack ? stack->stack.n_frames * (uint32_t)sizeof(stack->frames[0]) : 0;
 	struct record *room = ring_reserve(&scribe->region, fixed_bytes + n_bytes);
 
 	if (!room) {
@@ -291,7 +305,24 @@ void scribe_write(struct scribe *scribe, const struct record *record, uint32_t f
 		return;
 	}
 	memcpy(&room->type, &record->type, fixed_bytes - offsetof(struct record, type));
-	if (stack)
-		memcpy((char *)room + fixed_bytes, stack->frames, n_bytes);
+	if (n_bytes)
+		memcpy((char *)room + fixed_bytes, more, n_bytes);
 	ring_commit(room, fixed_bytes + n_bytes);
+}
+
+/* record is filled but for its size. */
+void scribe_write_native(struct scribe *scribe, const struct record_native *record,
+			 const struct record_native_frame *frames)
+{
+	write_with(scribe, &record->head, sizeof(*record), frames,
+		   record->stack.n_frames * (uint32_t)sizeof(*frames));
+}
+
+/* record is filled but for its size; its frames are those of stack, which may be NULL. */
+void scribe_write(struct scribe *scribe, const struct record *record, uint32_t fixed_bytes,
+		  const struct scribe_stack *stack)
+{
+	uint32_t n_bytes = stack ? stack->stack.n_frames * (uint32_t)sizeof(stack->frames[0]) : 0;
+
+	write_with(scribe, record, fixed_bytes, stack ? stack->frames : NULL, n_bytes);
 }

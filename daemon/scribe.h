@@ -51,5 +51,7 @@ void scribe_stack(struct scribe *scribe, const struct scribe_frame *frames, uint
 		  enum pyframe_end end, struct scribe_stack *ret_stack);
 void scribe_stack_loss(struct scribe *scribe, const struct scribe_stack *stack);
 void scribe_lost(struct scribe *scribe, enum loss loss);
+void scribe_write_native(struct scribe *scribe, const struct record_native *record,
+			 const struct record_native_frame *frames);
 void scribe_write(struct scribe *scribe, const struct record *record, uint32_t fixed_bytes,
 		  const struct scribe_stack *stack);

@@ -6,8 +6,9 @@
  * repeats one after the other (recursion) folded into one, and a comprehension folded into the
  * function it stands in, since CPython 3.12 no longer gives it a frame (PEP 709).
  * Native frames are never to blame: what a person can change is the Python line that led there.
- * Where there is none of the user's own, the chain is one frame: the innermost that is not of the
- * standard library, else the innermost.
+ * Where there is none of the user's own, or only such as started the loop that runs what is none of
+ * theirs, the chain is one frame: the innermost that is not of the standard library, else the
+ * innermost.
  *
  * One stack of a call that blocked: the culprit is the chain's last frame.
  *
@@ -23,20 +24,6 @@
 
 /* A stack has at most RECORD_MAX_FRAMES frames; a stall keeps at most this many samples. */
 #define SITE_MAX_SAMPLES 128
-
-static bool text_ends(const char *text, const char *end)
-{
-	size_t n = text ? strlen(text) : 0, m = strlen(end);
-
-	return n >= m && !strcmp(text + n - m, end);
-}
-
-static bool is_comprehension(const struct frame *frame)
-{
-	return text_ends(frame->function, "<listcomp>") ||
-	       text_ends(frame->function, "<dictcomp>") ||
-	       text_ends(frame->function, "<setcomp>") || text_ends(frame->function, "<genexpr>");
-}
 
 /* Strings of one pool: equal ones are the same pointer. */
 static bool is_same_function(const struct frame *a, const struct frame *b)
@@ -59,17 +46,37 @@ static const struct frame *blame_foreign(const struct stack *stack)
 	return innermost;
 }
 
+/* What asyncio's loop calls a callback by: Handle._run(). uvloop's has no frame. */
+static bool is_handle(const struct frame *frame)
+{
+	return frame->kind == FRAME_PYTHON && text_ends(frame->function, "_run") &&
+	       text_ends(frame->file, "/asyncio/events.py");
+}
+
+/*
+ * Whether a loop runs something that is none of the user's own: who has started that loop, further
+ * out, did not do it (a callback that is a C function or a library's).
+ */
+static bool is_others_callback(const struct stack *stack)
+{
+	for (uint32_t i = 0; i < stack->n_frames && !stack->frames[i].is_own; i++)
+		if (is_handle(&stack->frames[i]))
+			return true;
+	return false;
+}
+
 /* Outermost first. Of a chain that is too long the innermost part is kept: the culprit is there. */
 static uint32_t chain_of(const struct stack *stack, const struct frame *chain[SITE_MAX_CHAIN])
 {
+	bool is_own = !is_others_callback(stack);
 	uint32_t n = 0;
 
-	for (uint32_t i = stack->n_frames; i-- > 0;) {
+	for (uint32_t i = stack->n_frames; is_own && i-- > 0;) {
 		const struct frame *frame = &stack->frames[i];
 
 		if (!frame->is_own)
 			continue;
-		if (n && is_comprehension(frame) && chain[n - 1]->file == frame->file)
+		if (n && frame_is_comprehension(frame) && chain[n - 1]->file == frame->file)
 			continue;
 		if (n && is_same_function(chain[n - 1], frame)) {
 			chain[n - 1] = frame;

@@ -3,9 +3,9 @@
  * Slices
  *
  * A finding says how often and how long, not when. For a time line each turn, callback and call
- * that was reported, and each pitfall, is kept by itself, as far as the room goes: the last
- * SLICES_MAX of all processes. They are taken as they come, before anything is judged, so what was
- * not blamed on anybody is there too. Only who asks for a time line pays for it.
+ * that was reported, each pitfall and each pause is kept by itself, as far as the room goes: the
+ * last SLICES_MAX of all processes. They are taken as they come, before anything is judged, so what
+ * was not blamed on anybody is there too. Only who asks for a time line pays for it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,25 +13,27 @@
 
 #include "site.h"
 #include "slices.h"
+#include "wire/check.h"
 
 void slices_deinit(struct slices *slices)
 {
-	free(slices->kept);
+	free(slices->stalls.kept);
+	free(slices->pauses.kept);
 	*slices = (struct slices){0};
 }
 
 /* Return: where the next one goes; NULL without memory. */
-static struct slice *slices_next(struct slices *slices)
+static struct slice *ring_next(struct slice_ring *ring)
 {
-	if (slices->n_added < slices->n_room || slices->n_room == SLICES_MAX)
-		return &slices->kept[slices->n_added++ % slices->n_room];
-	slices->n_room = slices->n_room ? slices->n_room * 2 : 1024;
-	slices->kept = reallocarray(slices->kept, slices->n_room, sizeof(*slices->kept));
-	if (!slices->kept) {
-		*slices = (struct slices){0};
+	if (ring->n_added < ring->n_room || ring->n_room == SLICES_MAX)
+		return &ring->kept[ring->n_added++ % ring->n_room];
+	ring->n_room = ring->n_room ? ring->n_room * 2 : 1024;
+	ring->kept = reallocarray(ring->kept, ring->n_room, sizeof(*ring->kept));
+	if (!ring->kept) {
+		*ring = (struct slice_ring){0};
 		return NULL;
 	}
-	return &slices->kept[slices->n_added++];
+	return &ring->kept[ring->n_added++];
 }
 
 static uint64_t realtime_of(const struct watch *watch, uint64_t ticks)
@@ -87,6 +89,7 @@ static void slice_of_callback(const struct watch *watch, const struct record_cal
 	slice->span_ns = span_of(watch, callback->span);
 	slice->gil_wait_ns = callback->gil_wait_ns;
 	slice->run_queue_ns = callback->run_queue_ns;
+	slice->gc_ns = record_gc_ns(&callback->head);
 	place_by_callable(watch, callback->file_str, callback->function_str, callback->first_line,
 			  slice);
 }
@@ -100,6 +103,7 @@ static void slice_of_turn(const struct watch *watch, const struct record_turn *t
 	slice->n = turn->n_callbacks;
 	slice->gil_wait_ns = turn->gil_wait_ns;
 	slice->run_queue_ns = turn->run_queue_ns;
+	slice->gc_ns = record_gc_ns(&turn->head);
 }
 
 static void slice_of_pitfall(const struct watch *watch, const struct record_pitfall *pitfall,
@@ -111,6 +115,15 @@ static void slice_of_pitfall(const struct watch *watch, const struct record_pitf
 	place_by_stack(watch, &pitfall->head, slice);
 }
 
+static void slice_of_pause(const struct watch *watch, const struct record_pause *pause,
+			   struct slice *slice)
+{
+	slice->what = pause->why == RECORD_WHY_GIL ? SLICE_GIL : SLICE_COLLECTION;
+	slice->at = realtime_of(watch, pause->start);
+	slice->span_ns = span_of(watch, pause->span);
+	slice->n = pause->n;
+}
+
 static uint32_t slot_of(const struct record *record)
 {
 	switch (record->type) {
@@ -120,6 +133,8 @@ static uint32_t slot_of(const struct record *record)
 		return ((const struct record_callback *)record)->slot;
 	case RECORD_TURN:
 		return ((const struct record_turn *)record)->slot;
+	case RECORD_PAUSE:
+		return ((const struct record_pause *)record)->slot;
 	default:
 		return ((const struct record_pitfall *)record)->slot;
 	}
@@ -132,13 +147,15 @@ void slices_add(struct slices *slices, const struct watch *watch, const struct r
 	uint32_t slot;
 
 	if (!slices || (record->type != RECORD_CALL && record->type != RECORD_CALLBACK &&
-			record->type != RECORD_TURN && record->type != RECORD_PITFALL))
+			record->type != RECORD_TURN && record->type != RECORD_PITFALL &&
+			record->type != RECORD_PAUSE))
 		return;
-	slice = slices_next(slices);
+	slice = ring_next(record->type == RECORD_PAUSE ? &slices->pauses : &slices->stalls);
 	if (!slice)
 		return;
 	slot = slot_of(record);
-	*slice = (struct slice){.pid = watch->pid, .test = watch->test};
+	*slice = (struct slice){
+		.pid = watch->pid, .started_at = watch->started_at, .test = watch->test};
 	slice->tid = slot < REGION_N_SLOTS ? region_slot(&watch->region, slot)->tid : watch->pid;
 	if (record->type == RECORD_CALL)
 		slice_of_call(watch, (const struct record_call *)record, slice);
@@ -146,6 +163,8 @@ void slices_add(struct slices *slices, const struct watch *watch, const struct r
 		slice_of_callback(watch, (const struct record_callback *)record, slice);
 	else if (record->type == RECORD_TURN)
 		slice_of_turn(watch, (const struct record_turn *)record, slice);
+	else if (record->type == RECORD_PAUSE)
+		slice_of_pause(watch, (const struct record_pause *)record, slice);
 	else
 		slice_of_pitfall(watch, (const struct record_pitfall *)record, slice);
 }
@@ -156,6 +175,8 @@ static int slice_compare(const void *a, const void *b)
 
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
+	if (x->started_at != y->started_at)
+		return x->started_at < y->started_at ? -1 : 1;
 	if (x->tid != y->tid)
 		return x->tid < y->tid ? -1 : 1;
 	if (x->at != y->at)
@@ -166,16 +187,17 @@ static int slice_compare(const void *a, const void *b)
 /*
  * The rate of a process's clock becomes better known while it runs, so the moments of two records
  * may overlap by microseconds. One that lies mostly in the one around it is cut at its end; one
- * that lies mostly behind it begins there. They are sorted. A turn, a callback and a call nest.
+ * that lies mostly behind it begins there. They are sorted.
  */
 static void slices_nest(struct slice *slices, uint32_t n)
 {
-	uint64_t ends[4];
+	uint64_t ends[4]; /* a turn, a callback, a call or a pause */
 	uint32_t depth = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct slice *slice = &slices[i];
-		bool is_other = i && (slice[-1].pid != slice->pid || slice[-1].tid != slice->tid);
+		bool is_other = i && (slice[-1].pid != slice->pid || slice[-1].tid != slice->tid ||
+				      slice[-1].started_at != slice->started_at);
 		uint64_t end = slice->at + slice->span_ns;
 
 		if (is_other)
@@ -196,6 +218,21 @@ static void slices_nest(struct slice *slices, uint32_t n)
 	}
 }
 
+static uint32_t ring_length(const struct slice_ring *ring)
+{
+	return (uint32_t)MIN(ring->n_added, (uint64_t)ring->n_room);
+}
+
+static void ring_copy(const struct slice_ring *ring, struct report *report)
+{
+	uint32_t n = ring_length(ring);
+	uint64_t first = ring->n_added - n;
+
+	for (uint32_t i = 0; i < n; i++)
+		report->slices[report->n_slices++] = ring->kept[(first + i) % ring->n_room];
+	report->n_slices_lost += first;
+}
+
 /*
  * Into a report that has none yet, by process, thread and start, what holds others first.
  *
@@ -203,17 +240,15 @@ static void slices_nest(struct slice *slices, uint32_t n)
  */
 int slices_copy(const struct slices *slices, struct report *report)
 {
-	uint32_t n = (uint32_t)MIN(slices->n_added, (uint64_t)slices->n_room);
-	uint64_t first = slices->n_added - n;
-
-	report->slices = calloc(n + 1, sizeof(*report->slices));
+	report->slices = calloc(ring_length(&slices->stalls) + ring_length(&slices->pauses) + 1,
+				sizeof(*report->slices));
 	if (!report->slices)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++)
-		report->slices[i] = slices->kept[(first + i) % slices->n_room];
-	qsort(report->slices, n, sizeof(*report->slices), slice_compare);
-	slices_nest(report->slices, n);
-	report->n_slices = n;
-	report->n_slices_lost = first;
+	report->n_slices = 0;
+	report->n_slices_lost = 0;
+	ring_copy(&slices->stalls, report);
+	ring_copy(&slices->pauses, report);
+	qsort(report->slices, report->n_slices, sizeof(*report->slices), slice_compare);
+	slices_nest(report->slices, report->n_slices);
 	return 0;
 }

@@ -5,13 +5,19 @@
 #include "model.h"
 #include "watch.h"
 
-/* Three MiB: an hour of nine stalls a second. */
+/* Three MiB each: an hour of nine stalls a second. */
 #define SLICES_MAX 32768
 
-struct slices {
-	struct slice *kept; /* a ring */
+/* The last so many. */
+struct slice_ring {
+	struct slice *kept;
 	uint32_t n_room;
 	uint64_t n_added;
+};
+
+struct slices {
+	struct slice_ring stalls;
+	struct slice_ring pauses; /* by themselves: a busy neighbour makes 200 a second */
 };
 
 void slices_deinit(struct slices *slices);

@@ -114,11 +114,11 @@ static int take_open(struct daemon *daemon, struct watch *watch, struct report *
 	return r;
 }
 
-static int write_recording(const void *from, FILE *out)
+static int write_recording(const void *from, const struct report *report, FILE *out)
 {
 	const struct daemon *daemon = from;
 
-	return reel_write(&daemon->reel, daemon->watches, out);
+	return reel_write(&daemon->reel, daemon->watches, report, out);
 }
 
 static void take_losses(struct daemon *daemon, struct report *report)
@@ -142,6 +142,16 @@ static int process_compare(const void *a, const void *b)
 	const struct process *x = a, *y = b;
 
 	return (x->started_at > y->started_at) - (x->started_at < y->started_at);
+}
+
+/* Of recordings and of a daemon nobody but the processes can tell. */
+static bool is_strict(const struct report *report)
+{
+	uint32_t n = 0;
+
+	while (n < report->n_processes && report->processes[n].is_strict)
+		n++;
+	return n && n == report->n_processes;
 }
 
 /*
@@ -173,6 +183,7 @@ int snapshot_take(struct daemon *daemon, struct report *ret_report)
 		return -ENOMEM;
 	if (daemon->config.has_tapes)
 		report.recording = (struct report_recording){write_recording, daemon};
+	report.options.is_strict |= is_strict(&report);
 	take_losses(daemon, &report);
 	qsort(report.processes, report.n_processes, sizeof(*report.processes), process_compare);
 	report_sort(&report);

@@ -11,6 +11,13 @@ int still_take(const struct still_target *target, struct still **ret_still)
 	return STILL_E_REFUSED;
 }
 
+int still_take_waiting(const struct still_target *target, const uint64_t regs[STILL_N_REGS],
+		       struct still **ret_still)
+{
+	(void)regs;
+	return still_take(target, ret_still);
+}
+
 int still_take_anyhow(const struct still_target *target, struct still **ret_still)
 {
 	return still_take(target, ret_still);

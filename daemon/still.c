@@ -307,6 +307,29 @@ static int still_new(const struct still_target *target, struct still **ret_still
 }
 
 /*
+ * A thread that waits stands still by itself: it is not stopped, and its registers come from who
+ * knows them. Whether it has waited all the time is for the caller to see. Without names.
+ *
+ * Return: as still_take().
+ */
+int still_take_waiting(const struct still_target *target, const uint64_t regs[STILL_N_REGS],
+		       struct still **ret_still)
+{
+	_cleanup_(still_freep) struct still *still = NULL;
+	const struct mem mem = {.kind = MEM_REMOTE, .pid = target->pid};
+	int r = still_new(target, &still);
+
+	if (r)
+		return r;
+	memcpy(still->regs, regs, sizeof(still->regs));
+	still_copy_stack(target, still);
+	if (pyframe_walk(&target->pyframe, &mem, target->tstate_raddr, &still->python))
+		return STILL_E_GONE;
+	*ret_still = TAKE(still);
+	return 0;
+}
+
+/*
  * Stop a thread whatever it does: what it copies is only of one that computes. For tests: in all
  * else still_take() looks first.
  *

@@ -28,6 +28,11 @@ struct still_target {
 	struct pyframe pyframe;
 };
 
+struct still_frame {
+	const char *module; /* path; NULL: in none. Lives as long as the still. */
+	uint64_t offset;    /* from the load base, of the instruction behind the call */
+};
+
 struct still {
 	int32_t pid;
 	uint64_t ticks;	   /* of the process's clock, while it stood */
@@ -39,14 +44,15 @@ struct still {
 	unsigned char *stack;
 	struct pyframe_stack python;
 	struct pyframe_text names[PYFRAME_MAX_FRAMES];
-};
-
-struct still_frame {
-	const char *module; /* path; NULL: in none. Lives as long as the still. */
-	uint64_t offset;    /* from the load base, of the instruction behind the call */
+	/* by still_walk(), of who has no use for it at once */
+	struct still_frame frames[STILL_MAX_FRAMES];
+	uint32_t n_frames;
+	enum pyframe_end frames_end;
 };
 
 int still_take(const struct still_target *target, struct still **ret_still);
+int still_take_waiting(const struct still_target *target, const uint64_t regs[STILL_N_REGS],
+		       struct still **ret_still);
 int still_take_anyhow(const struct still_target *target, struct still **ret_still);
 struct still *still_free(struct still *still);
 void still_freep(struct still **still);

@@ -10,6 +10,8 @@
  * the last sample stands at the same lines. A call that has not returned cannot tell its own native
  * frames, and a thread that waits is not stopped: its stack stays Python's.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +34,18 @@ static const char *stuck_call(const struct watch *watch, const struct slot *slot
 		return last->what == RECORD_WHAT_CALL ? watch_string(watch, last->call_str) : NULL;
 	return atomic_load(&slot->call_start) ? watch_string(watch, atomic_load(&slot->call_str))
 					      : NULL;
+}
+
+/* Of what a call that has not ended waits for, all that is known is who has a lock. */
+static const char *stuck_target(const struct watch *watch, const struct record_sample *last)
+{
+	char text[32];
+	int length;
+
+	if (!last || last->what != RECORD_WHAT_CALL || last->fd >= -1)
+		return NULL;
+	length = snprintf(text, sizeof(text), "lock of thread %" PRId64, -1 - (int64_t)last->fd);
+	return pool_keep(names_pool(watch->names), text, (size_t)length);
 }
 
 static struct stack *stuck_stack(const struct watch *watch, uint32_t index, uint64_t start,
@@ -80,7 +94,10 @@ bool stuck_find(const struct watch *watch, uint32_t kinds, uint32_t index, nsec_
 		.site = &ret_stuck->site,
 		.seen_at = watch_realtime(watch, start_ns),
 		.pid = watch->pid,
-		.call = {.name = stuck_call(watch, slot, last), .fd = -1, .gil_held = -1},
+		.call = {.name = stuck_call(watch, slot, last),
+			 .target = stuck_target(watch, last),
+			 .fd = -1,
+			 .gil_held = -1},
 		.task = ret_stuck->task,
 		.stacks = &ret_stuck->stack,
 		.n_stacks = ret_stuck->stack != NULL,

@@ -113,11 +113,10 @@ static struct stack *python_stack(const struct watch *watch, const struct still 
 static int trace_merge(struct drain *drain, const struct watch *watch, const struct still *still,
 		       const struct stack *python, struct stack **ret_stack)
 {
-	struct still_frame frames[STILL_MAX_FRAMES];
 	struct symbol natives[STILL_MAX_FRAMES];
 	struct symbol_view view = native_view(watch);
-	enum pyframe_end end;
-	uint32_t n = still_walk(still, frames, &end);
+	enum pyframe_end end = still->frames_end;
+	uint32_t n = still->n_frames;
 	struct merge merge = {
 		.python = python,
 		.entries = still->python.entries,
@@ -130,14 +129,13 @@ static int trace_merge(struct drain *drain, const struct watch *watch, const str
 	if (!is_whole_or_deep(still->python.end) || !is_whole_or_deep(end))
 		return MERGE_E_COUNT;
 	for (uint32_t i = 0; i < n; i++)
-		symbols_find(drain->symbols, &view, frames[i].module, frames[i].offset,
-			     &natives[i]);
+		symbols_find(drain->symbols, &view, still->frames[i].module,
+			     still->frames[i].offset, &natives[i]);
 	return merge_stacks(&merge, ret_stack);
 }
 
 /* The stack becomes the table's. */
-static void trace_keep(struct trace_table *table, uint32_t slot, uint64_t ticks,
-		       struct stack *stack)
+void trace_keep(struct trace_table *table, uint32_t slot, uint64_t ticks, struct stack *stack)
 {
 	if (table->n_stacks == TRACE_MAX_STACKS) {
 		free(table->stacks[0].stack);
@@ -149,7 +147,9 @@ static void trace_keep(struct trace_table *table, uint32_t slot, uint64_t ticks,
 
 static void trace_take(struct drain *drain, struct watch *watch, const struct tracer_job *job)
 {
-	struct stack *python, *stack;
+	struct named_stack head = {.slot = job->slot, .ticks = job->still ? job->still->ticks : 0};
+	static const struct stack unmerged = {0};
+	struct stack *python, *stack = NULL;
 
 	if (job->result == STILL_E_REFUSED && !watch->trace.is_off)
 		trace_refuse(watch);
@@ -161,7 +161,9 @@ static void trace_take(struct drain *drain, struct watch *watch, const struct tr
 		return;
 	if (trace_merge(drain, watch, job->still, python, &stack))
 		watch->lost.n[LOST_STACK_UNMERGED]++;
-	else
+	if (watch->tape)
+		tape_add_stack(watch->tape, &head, stack ? stack : &unmerged);
+	if (stack)
 		trace_keep(&watch->trace, job->slot, job->still->ticks, stack);
 	free(python);
 }

@@ -41,6 +41,7 @@ struct trace_table {
 };
 
 void trace_deinit(struct trace_table *table);
+void trace_keep(struct trace_table *table, uint32_t slot, uint64_t ticks, struct stack *stack);
 void trace_sample(struct drain *drain, struct watch *watch, const struct record_sample *sample);
 void trace_collect(struct drain *drain, struct watch *watch, nsec_t wait_ns);
 struct stack *trace_stuck(const struct trace_table *table, uint32_t slot, uint64_t from,

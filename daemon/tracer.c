@@ -70,6 +70,9 @@ static void job_run(struct tracer *tracer, struct tracer_job *job)
 	job->state = JOB_RUNNING;
 	pthread_mutex_unlock(&tracer->lock);
 	result = still_take(&target, &still);
+	/* Now: when it is asked for, the process may have ended, and the tables be gone with it. */
+	if (!result)
+		still->n_frames = still_walk(still, still->frames, &still->frames_end);
 	pthread_mutex_lock(&tracer->lock);
 	if (!result)
 		tracer->stopped_ns[tracer->n_stills++ % TRACER_N_FIGURES] = still->stopped_ns;
@@ -85,7 +88,8 @@ static void *tracer_run(void *at)
 {
 	struct tracer *tracer = at;
 
-	/* While it waits for a CPU, so may a thread that it has stopped. Only root may. */
+	/* While it waits for a CPU, so may a thread that it has stopped. It takes
+	 * CAP_SYS_NICE. */
 	setpriority(PRIO_PROCESS, (id_t)gettid(), TRACER_NICE);
 	pthread_mutex_lock(&tracer->lock);
 	while (!tracer->is_ending) {

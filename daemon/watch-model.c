@@ -69,6 +69,9 @@ static void process_set_exit(const struct watch *watch, struct process *process)
 	if (atomic_load(&header->exit_state) == REGION_EXIT_STATUS) {
 		process->exit_how = EXIT_STATUS;
 		process->exit_value = atomic_load(&header->exit_status) & 0xff;
+	} else if (!watch->is_mapped && atomic_load(&header->exit_state) == REGION_EXIT_SIGNAL) {
+		process->exit_how = EXIT_SIGNAL;
+		process->exit_value = atomic_load(&header->exit_status) & 0x7f;
 	}
 }
 
@@ -87,7 +90,9 @@ int watch_process(const struct watch *watch, const char *service, struct process
 		.started_at = watch->started_at,
 		.service = service,
 		.via = vias[header->via < ARRAY_LEN(vias) ? header->via : REGION_VIA_PRELOAD],
-		.detectors = atomic_load(&header->detectors),
+		.detectors = (atomic_load(&header->detectors) & ~(uint32_t)DETECTOR_CAUSES) |
+			     (watch->has_schedule ? DETECTOR_CAUSES : 0),
+		.is_strict = header->switches & REGION_SWITCH_STRICT,
 		.n_descheduled = watch->n_descheduled,
 		.n_gil = watch->n_gil,
 		.complaint = watch_string(watch, header->complaint_str),
@@ -128,21 +133,12 @@ static uint64_t slot_turn_lasts(const struct watch *watch, const struct slot *sl
 	return now > start ? now - start : 0;
 }
 
-static int loop_init(const struct watch *watch, const struct slot *slot, struct loop *loop)
+static int loop_measure(const struct watch *watch, const struct slot *slot, struct loop *loop)
 {
 	struct clock_scale scale = watch_scale(watch);
 	nsec_t open_ns = clock_span_ns(&scale, slot_turn_lasts(watch, slot));
-	uint32_t framework = slot->framework;
-	char thread[sizeof(slot->thread_name) + 1] = "";
 	int r;
 
-	memcpy(thread, slot->thread_name, sizeof(slot->thread_name));
-	loop->pid = watch->pid;
-	loop->tid = slot->tid;
-	loop->thread = pool_keep_text(names_pool(watch->names), thread);
-	loop->framework = frameworks[framework < ARRAY_LEN(frameworks) ? framework : 0];
-	loop->turns = atomic_load_explicit(&slot->turn_seq, memory_order_relaxed);
-	loop->callbacks = atomic_load_explicit(&slot->callback_seq, memory_order_relaxed);
 	loop->busy_ns = clock_span_ns(&scale, slot->turn.sum) + open_ns;
 	loop->idle_ns =
 		clock_span_ns(&scale, atomic_load_explicit(&slot->idle, memory_order_relaxed) +
@@ -156,6 +152,23 @@ static int loop_init(const struct watch *watch, const struct slot *slot, struct 
 	if (r)
 		loop_deinit(loop);
 	return r;
+}
+
+static int loop_init(const struct watch *watch, const struct slot *slot, struct loop *loop)
+{
+	uint32_t framework = slot->framework;
+	char thread[sizeof(slot->thread_name) + 1] = "";
+
+	memcpy(thread, slot->thread_name, sizeof(slot->thread_name));
+	loop->pid = watch->pid;
+	loop->tid = slot->tid;
+	loop->started_at = watch->started_at;
+	loop->thread = pool_keep_text(names_pool(watch->names), thread);
+	loop->framework = frameworks[framework < ARRAY_LEN(frameworks) ? framework : 0];
+	loop->turns = atomic_load_explicit(&slot->turn_seq, memory_order_relaxed);
+	loop->callbacks = atomic_load_explicit(&slot->callback_seq, memory_order_relaxed);
+	loop->is_warming = atomic_load_explicit(&slot->is_warming, memory_order_relaxed);
+	return loop->is_warming ? 0 : loop_measure(watch, slot, loop);
 }
 
 static bool slot_has_run(const struct slot *slot)

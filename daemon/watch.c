@@ -122,6 +122,7 @@ struct watch *watch_free(struct watch *watch)
 		return NULL;
 	stall_deinit(&watch->stalls);
 	native_deinit(&watch->natives);
+	named_deinit(&watch->named);
 	trace_deinit(&watch->trace);
 	tape_free(watch->tape);
 	if (watch->pidfd >= 0)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "judge.h"
 #include "model.h"
+#include "named.h"
 #include "names.h"
 #include "native.h"
 #include "own-code.h"
@@ -16,6 +17,19 @@
 #include "trace.h"
 #include "wire/region.h"
 
+/* The thread of a slot, by the number that it says and the one that we know it by. */
+struct watch_thread {
+	int32_t their_tid;
+	int32_t our_tid; /* 0: not to be found */
+	uint64_t opened; /* ticks: another one may have the same number */
+};
+
+/* How calls that are reported by themselves were scheduled, in the turn and callback of a slot. */
+struct watch_calls {
+	uint64_t turn_seq, callback_seq;
+	struct schedule of_turn, of_callback;
+};
+
 struct watch {
 	struct watch *next;
 	struct names *names; /* the daemon's */
@@ -23,6 +37,7 @@ struct watch {
 	struct region region;
 	void *base;
 	bool is_mapped;	 /* else base is from the heap: a recording */
+	bool is_probed;	 /* a probe writes it, and says when it ends */
 	bool is_corrupt; /* its ring made no sense and is not read any more */
 	bool has_loop;
 	bool is_orphan;	   /* its connection is gone, it is not */
@@ -43,8 +58,12 @@ struct watch {
 	uint64_t mult;	  /* of its clock, as measured here; 0: not yet */
 	struct stall_table stalls;
 	struct native_table natives;
+	struct named_table named; /* of a recording */
 	struct trace_table trace;
 	struct tape *tape; /* NULL: no recording is asked for */
+	bool has_schedule; /* the kernel tells how its threads were scheduled */
+	struct watch_thread threads[REGION_N_SLOTS];
+	struct watch_calls calls[REGION_N_SLOTS];
 };
 
 enum watch_result {

@@ -54,8 +54,8 @@ static const char *const by_kind[_KIND_N] = {
 	[KIND_SWALLOWED_EXCEPTION] =
 		"Name the exceptions that are expected, and log or raise the others.",
 	[KIND_UNCLOSED_RESOURCE] =
-		"Close it where it was opened: async with, or close() in finally, which also "
-		"runs on cancellation.",
+		"Close it where it was opened: with or async with (a generator: "
+		"contextlib.aclosing()), or close() in finally, which also runs on cancellation.",
 	[KIND_SWALLOWED_CANCELLATION] =
 		"Clean up and raise it again. A task that is meant to go on says so: "
 		"asyncio.current_task().uncancel() (3.11).",
@@ -71,8 +71,37 @@ static const char *const by_kind[_KIND_N] = {
  */
 static bool is_off_cpu(const struct finding *f)
 {
-	return f->cause.on_cpu_ns >= 0 && f->cause.unknown_ns > 0 &&
-	       (uint64_t)f->cause.unknown_ns * 4 > f->total_ns * 3;
+	uint64_t off_cpu_ns = 0;
+
+	off_cpu_ns += f->cause.unknown_ns > 0 ? (uint64_t)f->cause.unknown_ns : 0;
+	off_cpu_ns += f->cause.blocked_ns > 0 ? (uint64_t)f->cause.blocked_ns : 0;
+	off_cpu_ns += f->cause.uninterruptible_ns > 0 ? (uint64_t)f->cause.uninterruptible_ns : 0;
+	off_cpu_ns += f->cause.page_fault_ns > 0 ? (uint64_t)f->cause.page_fault_ns : 0;
+	return f->cause.on_cpu_ns >= 0 && off_cpu_ns > 0 && off_cpu_ns * 4 > f->total_ns * 3;
+}
+
+/* Slow for what was allocated, here or elsewhere, rather than for what the code here computes. */
+static bool is_collecting(const struct finding *f)
+{
+	return f->cause.gc_ns > 0 && (uint64_t)f->cause.gc_ns * 2 > f->total_ns;
+}
+
+static bool is_paging(const struct finding *f)
+{
+	return f->cause.page_fault_ns > 0 && (uint64_t)f->cause.page_fault_ns * 2 > f->total_ns;
+}
+
+/* What it waited for mostly, where the kernel has told. */
+static const char *waited_for(const struct finding *f)
+{
+	if (is_paging(f))
+		return " for pages of its memory";
+	if (f->cause.uninterruptible_ns > 0 &&
+	    (uint64_t)f->cause.uninterruptible_ns * 2 > f->total_ns)
+		return " for a disk, or where else no signal can end it";
+	if (f->cause.blocked_ns > 0 && (uint64_t)f->cause.blocked_ns * 2 > f->total_ns)
+		return " in system calls";
+	return "";
 }
 
 /* The import system is what runs just inside the line to blame. */
@@ -101,6 +130,12 @@ const char *advice_text(const struct finding *finding)
 		text = "Use await asyncio.sleep().";
 	if (finding->kind == KIND_SLOW_CALLBACK && is_import(finding))
 		text = "Import it before the loop starts. For a server's own start see --warmup.";
+	else if (finding->kind == KIND_SLOW_CALLBACK && is_collecting(finding))
+		text = "Call gc.freeze() once the application has started, so that what stays is "
+		       "not looked at again, and raise gc.set_threshold().";
+	else if (finding->kind == KIND_SLOW_CALLBACK && is_paging(finding))
+		text = "Its memory comes back from a disk: keep enough of it free, or read mapped "
+		       "files in asyncio.to_thread().";
 	else if (finding->kind == KIND_SLOW_CALLBACK && !text && is_off_cpu(finding))
 		text = "It waits in a call that is not told apart yet (a file, a pipe, a name "
 		       "look-up, os.system): use its asynchronous form, or await "
@@ -141,6 +176,11 @@ static void message_call(const struct finding *f, const char *longest, char *buf
 	const char *on = has_target && *f->call.target ? " on " : "";
 	const char *target = *on ? f->call.target : "";
 
+	/* "a lock (sem_wait) of thread 7" */
+	if (!strncmp(call_words(f), "a lock", 6) && !strncmp(target, "lock of ", 8)) {
+		on = " of ";
+		target += 8;
+	}
 	if (f->call.n_calls > 1)
 		snprintf(buf, n, "up to %u calls of %s%s%s in one callback held the loop for %s%s",
 			 f->call.n_calls, call_words(f), on, target, f->count > 1 ? "up to " : "",
@@ -158,7 +198,9 @@ static void message_stuck(const struct finding *f, const char *longest, char *bu
 {
 	const char *how = f->is_provisional ? "has not ended for" : "never ended; last seen after";
 
-	if (f->call.name)
+	if (f->call.name && f->call.target && !strncmp(f->call.target, "lock of ", 8))
+		snprintf(buf, n, "%s of %s %s %s", call_words(f), f->call.target + 8, how, longest);
+	else if (f->call.name)
 		snprintf(buf, n, "%s %s %s", call_words(f), how, longest);
 	else
 		snprintf(buf, n, "%s %s %s", or_unknown(f->culprit.function), how, longest);
@@ -202,7 +244,8 @@ static void message_pitfall(const struct finding *f, char *buf, size_t n)
 	};
 
 	if (f->kind == KIND_TASK_FLOOD)
-		snprintf(buf, n, "%u tasks were made here in one turn", f->n);
+		snprintf(buf, n, "%u tasks %s", f->n,
+			 f->detail ? "made here were live at once" : "were made here in one turn");
 	else if (words[f->kind].before)
 		snprintf(buf, n, "%s%s%s", words[f->kind].before, name, words[f->kind].after);
 	else
@@ -222,10 +265,15 @@ const char *advice_message(const struct finding *finding, char *buf, size_t buf_
 		message_stuck(finding, longest, buf, buf_bytes);
 	else if (finding->kind == KIND_SLOW_CALLBACK && is_import(finding))
 		snprintf(buf, buf_bytes, "an import here held the loop for %s%s", up_to, longest);
+	else if (finding->kind == KIND_SLOW_CALLBACK && is_off_cpu(finding))
+		snprintf(buf, buf_bytes, "%s held the loop for %s%s, mostly waiting%s",
+			 or_unknown(finding->culprit.function), up_to, longest,
+			 waited_for(finding));
 	else if (finding->kind == KIND_SLOW_CALLBACK)
 		snprintf(buf, buf_bytes,
-			 is_off_cpu(finding) ? "%s held the loop for %s%s, mostly waiting"
-					     : "%s kept the loop busy for %s%s",
+			 is_collecting(finding)
+				 ? "%s held the loop for %s%s, mostly collecting garbage"
+				 : "%s kept the loop busy for %s%s",
 			 or_unknown(finding->culprit.function), up_to, longest);
 	else if (finding->kind == KIND_LONG_TURN)
 		snprintf(buf, buf_bytes, "one turn of the loop took %s%s, no single callback did",

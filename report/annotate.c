@@ -43,7 +43,7 @@ static void put_words(FILE *out, const struct finding *finding)
 	char message[ADVICE_BYTES];
 
 	put_command(out, advice_message(finding, message, sizeof(message)), "");
-	fprintf(out, " (%" PRIu64 " times", finding->count);
+	fprintf(out, " (%" PRIu64 " time%s", finding->count, finding->count == 1 ? "" : "s");
 	if (finding->worse)
 		fprintf(out, ", worse: %s", finding->worse);
 	fputc(')', out);

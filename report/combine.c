@@ -137,6 +137,24 @@ static void take_arrays(struct report *report, struct report *more)
 	more->n_findings = more->n_processes = more->n_loops = 0;
 }
 
+/* How many of the processes of another report are in this one already. */
+uint32_t report_count_known(const struct report *report, const struct report *more)
+{
+	uint32_t n_known = 0;
+
+	for (uint32_t i = 0; i < more->n_processes; i++) {
+		const struct process *process = &more->processes[i];
+		bool is_known = false;
+
+		for (uint32_t k = 0; process->started_at && !is_known && k < report->n_processes;
+		     k++)
+			is_known = process_is(&report->processes[k], process->pid,
+					      process->started_at);
+		n_known += is_known;
+	}
+	return n_known;
+}
+
 /*
  * Add what is in another report, which is empty afterwards. Return: 0, or -ENOMEM and nothing has
  * changed.
@@ -152,10 +170,12 @@ int report_combine(struct report *report, struct report *more)
 	if (!report->started_at || (more->started_at && more->started_at < report->started_at))
 		report->started_at = more->started_at;
 	report->ended_at = MAX(report->ended_at, more->ended_at);
-	if (report->n_processes)
+	if (report->n_processes) {
 		report->options.kinds &= more->options.kinds;
-	else
+		report->options.is_strict &= more->options.is_strict;
+	} else {
 		report->options = more->options;
+	}
 	losses_add(&report->lost, &more->lost);
 	take_arrays(report, more);
 	report_deinit(more);

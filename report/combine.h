@@ -4,4 +4,5 @@
 
 #include "model.h"
 
+uint32_t report_count_known(const struct report *report, const struct report *more);
 int report_combine(struct report *report, struct report *more);

@@ -10,7 +10,7 @@
  *
  * Spaces may stand around each part. An expression is read before the program starts, so that a
  * typing error costs nothing. A gate on what could not be measured is broken: "no loop ran" must
- *not pass as "no loop lagged".
+ * not pass as "no loop lagged", nor a recording of which a part is missing as one without findings.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -116,7 +116,7 @@ static const char *gate_nearest(const char *text, size_t length)
 	const char *nearest = kind_nearest(text, length);
 
 	for (size_t i = 0; !nearest && i < ARRAY_LEN(figures); i++)
-		if (nearest_distance(text, length, figures[i].name) <= nearest_limit(length))
+		if (nearest_is_meant(text, length, figures[i].name))
 			nearest = figures[i].name;
 	return nearest;
 }
@@ -165,7 +165,7 @@ static int gate_of_kind(struct gate_rule *rule, const char *text, struct gate_er
 int gate_parse(const char *expr, struct gate_rule *ret_rule, struct gate_error *ret_error)
 {
 	const char *start = skip_spaces(expr);
-	size_t length = strcspn(start, ":> ");
+	size_t length = strcspn(start, ":>< ");
 	const char *rest = skip_spaces(start + length);
 	struct gate_rule rule = {.expr = expr};
 	int r = 0;
@@ -261,21 +261,35 @@ static double gate_loops(const struct gate_rule *rule, const struct report *repo
 	return worst;
 }
 
+/* Whether it is about a kind that only strict mode looks for, and the report is of none. */
+bool gate_lacks_strict(const struct gate_rule *rule, const struct report *report)
+{
+	return (gate_needs(rule) & kinds_strict()) && !report->options.is_strict;
+}
+
 static bool gate_is_measured(const struct gate_rule *rule, const struct report *report)
 {
+	const char *unmeasured = report_unmeasured(report);
+
+	if (rule->subject != GATE_LOST && report_damaged(report))
+		return false;
 	switch (rule->subject) {
 	case GATE_KIND:
 	case GATE_KIND_SPAN:
 	case GATE_KIND_SIZE:
 	case GATE_KIND_COUNT:
-		return report_has_detector(report, rule->kind);
+		/* Not every kind needs a loop, but what happened in a warm-up is not judged. */
+		if (unmeasured && report_has_loops(report))
+			return false;
+		return report_has_detector(report, rule->kind) && !gate_lacks_strict(rule, report);
 	case GATE_LOST:
 		return true;
-	case GATE_ANY:
 	case GATE_LAG_P99:
+		return report_has_lag(report);
+	case GATE_ANY:
 	case GATE_TURN_MAX:
 	case GATE_UTILISATION:
-		return report_has_loops(report);
+		return !unmeasured;
 	}
 	return false;
 }

@@ -32,6 +32,7 @@ struct gate_error {
 };
 
 uint32_t gate_needs(const struct gate_rule *rule);
+bool gate_lacks_strict(const struct gate_rule *rule, const struct report *report);
 int gate_parse(const char *expr, struct gate_rule *ret_rule, struct gate_error *ret_error);
 void gate_judge(const struct gate_rule *rule, const struct report *report, struct gate *ret_gate);
 int gates_judge(const struct gate_rule *rules, size_t n_rules, struct report *report);

@@ -111,10 +111,13 @@ static json_t *json_cause(const struct finding *finding)
 {
 	const struct cause *cause = &finding->cause;
 
-	return json_pack("{s:o, s:n, s:n, s:o, s:n, s:o, s:n, s:o}", "on_cpu_ns",
-			 json_measured(cause->on_cpu_ns), "native_ns", "blocked_ns", "gil_wait_ns",
-			 json_measured(cause->gil_wait_ns), "gc_ns", "run_queue_ns",
-			 json_measured(cause->run_queue_ns), "page_fault_ns", "unknown_ns",
+	return json_pack("{s:o, s:n, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "on_cpu_ns",
+			 json_measured(cause->on_cpu_ns), "native_ns", "blocked_ns",
+			 json_measured(cause->blocked_ns), "uninterruptible_ns",
+			 json_measured(cause->uninterruptible_ns), "gil_wait_ns",
+			 json_measured(cause->gil_wait_ns), "gc_ns", json_measured(cause->gc_ns),
+			 "run_queue_ns", json_measured(cause->run_queue_ns), "page_fault_ns",
+			 json_measured(cause->page_fault_ns), "unknown_ns",
 			 json_measured(cause->unknown_ns));
 }
 

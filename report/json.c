@@ -37,8 +37,11 @@ static json_t *json_figure(const struct figure *figure, bool has_buckets)
 
 static json_t *json_loop(const struct loop *loop, bool has_buckets)
 {
-	return json_pack("{s:i, s:i, s:s?, s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o}", "pid",
-			 loop->pid, "tid", loop->tid, "thread", loop->thread, "framework",
+	char started[STAMP_BYTES];
+
+	return json_pack("{s:i, s:i, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o}",
+			 "pid", loop->pid, "tid", loop->tid, "process_started",
+			 stamp_utc(loop->started_at, started), "thread", loop->thread, "framework",
 			 loop->framework, "turns", count_of(loop->turns), "callbacks",
 			 count_of(loop->callbacks), "busy_ns", count_of(loop->busy_ns), "idle_ns",
 			 count_of(loop->idle_ns), "utilisation", loop_utilisation(loop), "turn",

@@ -104,7 +104,7 @@ static void junit_finding(FILE *out, const struct report *report, const struct f
 		fprintf(out, ":%" PRId32, culprit->line);
 	fprintf(out, ": %s ", kind_name(finding->kind));
 	put_xml(out, culprit->function ? culprit->function : "?");
-	fprintf(out, " (%" PRIu64 " times", finding->count);
+	fprintf(out, " (%" PRIu64 " time%s", finding->count, finding->count == 1 ? "" : "s");
 	if (kind_is_timed(finding->kind))
 		fprintf(out, ", longest %s", stamp_span(finding->max_ns, longest));
 	if (finding->baseline)

@@ -86,8 +86,8 @@ const char *kind_summary(enum finding_kind kind)
 					  "not entered.",
 		[KIND_UNHANDLED_GROUP] = "An ExceptionGroup that nobody caught ended a task or "
 					 "the program.",
-		[KIND_UNCLOSED_RESOURCE] = "A session, transport, socket or loop was dropped "
-					   "while open.",
+		[KIND_UNCLOSED_RESOURCE] = "A session, transport, socket, loop, file or async "
+					   "generator was dropped while open.",
 	};
 
 	return texts[kind];
@@ -118,6 +118,13 @@ uint32_t kinds_detected(void)
 		if (kinds[i].detectors)
 			mask |= KIND_MASK(i);
 	return mask;
+}
+
+/* KIND_MASK of all that are looked for in strict mode only. */
+uint32_t kinds_strict(void)
+{
+	return KIND_MASK(KIND_UNREFERENCED_TASK) | KIND_MASK(KIND_GATHER_EXCEPTIONS_IGNORED) |
+	       KIND_MASK(KIND_SWALLOWED_EXCEPTION);
 }
 
 /* Whether its size is a number of things. */
@@ -162,6 +169,9 @@ const char *kind_nearest(const char *text, size_t length)
 			nearest = kinds[i].name;
 		}
 	}
+	for (unsigned int i = 0; !nearest && i < _KIND_N; i++)
+		if (nearest_is_meant(text, length, kinds[i].name))
+			nearest = kinds[i].name;
 	return nearest;
 }
 
@@ -169,9 +179,9 @@ const char *kind_nearest(const char *text, size_t length)
 const char *detector_name(unsigned int bit)
 {
 	static const char *const names[DETECTOR_N] = {
-		"turns",     "callbacks",    "calls",	   "samples",	"never-awaited",
-		"tasks",     "cancellation", "gather",	   "taskgroup", "nested-run",
-		"unhandled", "resources",    "exceptions",
+		"turns",     "callbacks",    "calls",	   "samples",	  "never-awaited",
+		"tasks",     "cancellation", "gather",	   "taskgroup",	  "nested-run",
+		"unhandled", "resources",    "exceptions", "collections", "causes",
 	};
 
 	return names[bit];

@@ -45,6 +45,7 @@ const char *kind_name(enum finding_kind kind);
 enum severity kind_severity(enum finding_kind kind);
 bool kind_is_detected(enum finding_kind kind);
 uint32_t kinds_detected(void);
+uint32_t kinds_strict(void);
 bool kind_is_timed(enum finding_kind kind);
 bool kind_is_sized(enum finding_kind kind);
 uint32_t kind_detectors(enum finding_kind kind);

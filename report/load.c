@@ -90,6 +90,7 @@ static int load_loop(struct load *load, json_t *json, struct loop *loop)
 
 	loop->pid = (int32_t)load_integer(json, "pid", 0);
 	loop->tid = (int32_t)load_integer(json, "tid", 0);
+	loop->started_at = load_stamp(json, "process_started");
 	loop->thread = load_text(load, json, "thread");
 	loop->framework = load_text(load, json, "framework");
 	if (!loop->framework)
@@ -103,6 +104,8 @@ static int load_loop(struct load *load, json_t *json, struct loop *loop)
 		r = load_figure(json_object_get(json, "callback"), &loop->callback);
 	if (!r)
 		r = load_figure(json_object_get(json, "lag"), &loop->lag);
+	/* Only of a warm-up nothing is kept. */
+	loop->is_warming = loop->turns && !loop->turn.count && !loop->busy_ns && !loop->idle_ns;
 	return r;
 }
 
@@ -284,7 +287,11 @@ static void load_sizes(json_t *json, struct finding *finding)
 	finding->cause.on_cpu_ns = load_integer(cause, "on_cpu_ns", -1);
 	finding->cause.run_queue_ns = load_integer(cause, "run_queue_ns", -1);
 	finding->cause.unknown_ns = load_integer(cause, "unknown_ns", -1);
+	finding->cause.gc_ns = load_integer(cause, "gc_ns", -1);
 	finding->cause.gil_wait_ns = load_integer(cause, "gil_wait_ns", -1);
+	finding->cause.page_fault_ns = load_integer(cause, "page_fault_ns", -1);
+	finding->cause.blocked_ns = load_integer(cause, "blocked_ns", -1);
+	finding->cause.uninterruptible_ns = load_integer(cause, "uninterruptible_ns", -1);
 	json_array_foreach(json_object_get(json, "pids"), i, pid) {
 		if (finding->n_pids < MODEL_MAX_PIDS)
 			finding->pids[finding->n_pids++] = (int32_t)json_integer_value(pid);
@@ -334,6 +341,14 @@ static int load_finding(struct load *load, json_t *json, struct finding *finding
 	return r;
 }
 
+/* Reports of older versions tell of a loop's process the pid alone. */
+static void load_bind(const struct report *report, struct loop *loop)
+{
+	for (uint32_t i = 0; !loop->started_at && i < report->n_processes; i++)
+		if (report->processes[i].pid == loop->pid)
+			loop->started_at = report->processes[i].started_at;
+}
+
 static int load_watched(struct load *load, json_t *json)
 {
 	json_t *processes = json_object_get(json, "processes");
@@ -350,8 +365,12 @@ static int load_watched(struct load *load, json_t *json)
 	for (size_t i = 0; !r && i < n_processes; i++)
 		r = load_process(load, json_array_get(processes, i),
 				 &report->processes[report->n_processes++]);
-	for (size_t i = 0; !r && i < n_loops; i++)
-		r = load_loop(load, json_array_get(loops, i), &report->loops[report->n_loops++]);
+	for (size_t i = 0; !r && i < n_loops; i++) {
+		struct loop *loop = &report->loops[report->n_loops++];
+
+		r = load_loop(load, json_array_get(loops, i), loop);
+		load_bind(report, loop);
+	}
 	return r;
 }
 

@@ -23,6 +23,8 @@ static const char *const own_names[] = {
 	[LOST_STACK_UNMERGED - LOSS_N] = "stack-unmerged",
 	[LOST_NATIVE_OFF - LOSS_N] = "native-off",
 	[LOST_TRACE_REFUSED - LOSS_N] = "trace-refused",
+	[LOST_NATIVE_MISSED - LOSS_N] = "native-missed",
+	[LOST_WAITS - LOSS_N] = "waits-dropped",
 };
 
 static const char *const texts[] = {
@@ -52,6 +54,8 @@ static const char *const texts[] = {
 	[LOST_STACK_UNMERGED] = "native stacks that do not fit their Python ones",
 	[LOST_NATIVE_OFF] = "native stacks: of a recording, or no --native here",
 	[LOST_TRACE_REFUSED] = "processes that may not be traced: no native samples",
+	[LOST_NATIVE_MISSED] = "calls that were over before their native frames were seen",
+	[LOST_WAITS] = "waits that the kernel told of too fast: causes are less exact",
 };
 
 /* The reason as it stands under "lost" in a report. */

@@ -23,6 +23,8 @@ enum lost {
 			      */
 	LOST_NATIVE_OFF,     /* native frames that nobody asked for, or of a recording */
 	LOST_TRACE_REFUSED, /* processes whose threads we may not stop to see their native frames */
+	LOST_NATIVE_MISSED, /* calls that were over before their native frames were looked at */
+	LOST_WAITS,	    /* steps of threads' waits: causes are less exact there */
 	_LOST_N,
 };
 

@@ -111,6 +111,7 @@ static void markdown_table(FILE *out, const struct report *report, bool counts, 
 
 static void markdown_findings(FILE *out, const struct report *report)
 {
+	const char *unmeasured = report_unmeasured(report);
 	uint32_t n_counting = 0, n_others;
 
 	for (uint32_t i = 0; i < report->n_findings; i++)
@@ -118,10 +119,10 @@ static void markdown_findings(FILE *out, const struct report *report)
 	n_others = report->n_findings - n_counting;
 	if (n_counting)
 		markdown_table(out, report, true, n_counting);
+	else if (unmeasured)
+		fprintf(out, "**Nothing was measured: %s.**\n\n", unmeasured);
 	else
-		fputs(report_has_loops(report) ? "No finding that counts.\n\n"
-					       : "**No loop ran: nothing was measured.**\n\n",
-		      out);
+		fputs("No finding that counts.\n\n", out);
 	if (!n_others)
 		return;
 	fprintf(out, "<details><summary>%" PRIu32 " known or allowed</summary>\n\n", n_others);
@@ -165,6 +166,11 @@ static void markdown_loops(FILE *out, const struct report *report)
 	for (uint32_t i = 0; i < report->n_loops && i < MARKDOWN_MAX_LOOPS; i++) {
 		const struct loop *loop = &report->loops[i];
 
+		if (loop->is_warming) {
+			fprintf(out, "| %" PRId32 " | %s | warm-up | | | |\n", loop->pid,
+				loop->framework);
+			continue;
+		}
 		fprintf(out, "| %" PRId32 " | %s | %.0f %% | %" PRIu64 " | %s | %s |\n", loop->pid,
 			loop->framework, loop_utilisation(loop) * 100, loop->turns,
 			stamp_span(loop->turn.max_ns, span), stamp_span(loop->lag.p99_ns, lag));
@@ -176,6 +182,10 @@ static void markdown_loops(FILE *out, const struct report *report)
 
 static void markdown_lost(FILE *out, const struct report *report)
 {
+	if (report_is_of_kernel(report))
+		fputs("Out of reach from outside: never-awaited and what else takes no time; "
+		      "`loophound run` sees it.\n\n",
+		      out);
 	if (!losses_sum(&report->lost))
 		fputs("Nothing was lost.\n", out);
 	for (unsigned int i = 0; i < _LOST_N; i++)

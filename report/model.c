@@ -30,6 +30,20 @@ void process_deinit(struct process *process)
 	process->n_argv = 0;
 }
 
+/*
+ * Whether it is the process of that pid that began to be watched then. Hosts and containers have
+ * the same pids; a moment, in the microseconds that a report in JSON tells, they have not.
+ */
+bool process_is(const struct process *process, int32_t pid, uint64_t started_at)
+{
+	return process->pid == pid && process->started_at / 1000 == started_at / 1000;
+}
+
+bool process_has_loop(const struct process *process, const struct loop *loop)
+{
+	return process_is(process, loop->pid, loop->started_at);
+}
+
 static size_t task_bytes(uint32_t n_chain)
 {
 	return sizeof(struct task) + n_chain * sizeof(struct frame);
@@ -75,12 +89,34 @@ struct finding *finding_free(struct finding *finding)
 	return NULL;
 }
 
-/* The next Python frame inside of a frame; NULL for none. */
+/* False of no text. */
+bool text_ends(const char *text, const char *end)
+{
+	size_t n = text ? strlen(text) : 0, m = strlen(end);
+
+	return n >= m && !strcmp(text + n - m, end);
+}
+
+/* A comprehension's own frame, which only CPython up to 3.11 has, or a generator expression's. */
+bool frame_is_comprehension(const struct frame *frame)
+{
+	return text_ends(frame->function, "<listcomp>") ||
+	       text_ends(frame->function, "<dictcomp>") ||
+	       text_ends(frame->function, "<setcomp>") || text_ends(frame->function, "<genexpr>");
+}
+
+/* The next Python frame inside of a frame, but for comprehensions in its file; NULL for none. */
 static const struct frame *python_inside(const struct stack *stack, uint32_t i)
 {
-	while (i-- > 0)
-		if (stack->frames[i].kind == FRAME_PYTHON)
-			return &stack->frames[i];
+	const char *file = stack->frames[i].file;
+
+	while (i-- > 0) {
+		const struct frame *frame = &stack->frames[i];
+
+		if (frame->kind == FRAME_PYTHON &&
+		    (!frame_is_comprehension(frame) || text_compare(frame->file, file)))
+			return frame;
+	}
 	return NULL;
 }
 
@@ -210,6 +246,8 @@ static int loop_compare(const void *a, const void *b)
 
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
+	if (x->started_at != y->started_at)
+		return x->started_at < y->started_at ? -1 : 1;
 	return (x->tid > y->tid) - (x->tid < y->tid);
 }
 
@@ -223,16 +261,57 @@ void report_sort(struct report *report)
 		qsort(report->loops, report->n_loops, sizeof(struct loop), loop_compare);
 }
 
-/* Whether any loop ran: without one nothing was measured. */
+/* Whether any loop ran, measured or not. */
 bool report_has_loops(const struct report *report)
 {
 	return report->n_loops;
 }
 
+/* Whether a process was watched from outside, by probes of the kernel. */
+bool report_is_of_kernel(const struct report *report)
+{
+	for (uint32_t i = 0; i < report->n_processes; i++)
+		if (report->processes[i].via && !strcmp(report->processes[i].via, "bpf"))
+			return true;
+	return false;
+}
+
+/* Why no loop at all was measured; NULL when one was. */
+const char *report_unmeasured(const struct report *report)
+{
+	for (uint32_t i = 0; i < report->n_loops; i++)
+		if (!report->loops[i].is_warming)
+			return NULL;
+	if (report->n_loops)
+		return "no loop outlived its warm-up";
+	/* From outside, others have none that is known. */
+	return report_is_of_kernel(report) ? "no loop of asyncio or uvloop was seen"
+					   : "no loop ran";
+}
+
+/* Why what was not found may have been there all the same; NULL when all was read. */
+const char *report_damaged(const struct report *report)
+{
+	if (report->lost.n[LOST_RECORDING_TRUNCATED])
+		return "a recording ends too early";
+	if (report->lost.n[LOST_RECORDING_CORRUPT])
+		return "a part of a recording makes no sense";
+	return NULL;
+}
+
+/* Whether lag was measured, which cannot be done from outside of a process. */
+bool report_has_lag(const struct report *report)
+{
+	for (uint32_t i = 0; i < report->n_loops; i++)
+		if (report->loops[i].lag.count)
+			return true;
+	return false;
+}
+
 static bool process_has_loops(const struct report *report, const struct process *process)
 {
 	for (uint32_t i = 0; i < report->n_loops; i++)
-		if (report->loops[i].pid == process->pid)
+		if (process_has_loop(process, &report->loops[i]))
 			return true;
 	return false;
 }

@@ -76,6 +76,10 @@ struct cause {
 	int64_t run_queue_ns;
 	int64_t unknown_ns;
 	int64_t gil_wait_ns;
+	int64_t page_fault_ns;
+	int64_t blocked_ns;
+	int64_t uninterruptible_ns; /* likewise, where no signal could end it: for a disk, mostly */
+	int64_t gc_ns;
 };
 
 /* What a baseline says of a finding. */
@@ -120,25 +124,30 @@ enum slice_what {
 	SLICE_CALLBACK,
 	SLICE_CALL,
 	SLICE_PITFALL,
+	SLICE_COLLECTION,
+	SLICE_GIL,
 };
 
 /* One thing that was reported, by itself, with its moment. */
 struct slice {
 	enum slice_what what;
-	uint32_t n; /* calls of a call, callbacks of a turn */
+	uint32_t n; /* calls of a call, callbacks of a turn, waits for the GIL; the generation */
 	int32_t pid, tid;
-	uint64_t at; /* ns of CLOCK_REALTIME, of its start */
+	uint64_t started_at; /* of its process */
+	uint64_t at;	     /* ns of CLOCK_REALTIME, of its start */
 	nsec_t span_ns;
 	const char *name; /* of the call, or of what went wrong; NULL: that of the place */
 	struct frame place;
 	const char *test;
-	int64_t gil_wait_ns, run_queue_ns; /* 0 or less: none, or not measured */
+	int64_t gil_wait_ns, run_queue_ns, gc_ns; /* 0 or less: none, or not measured */
 };
 
 struct loop {
 	int32_t pid, tid;
+	uint64_t started_at; /* of its process: a pid alone may be that of several */
 	const char *thread;
 	const char *framework;
+	bool is_warming; /* it never left its warm-up: nothing was measured */
 	uint64_t turns, callbacks;
 	nsec_t busy_ns, idle_ns;
 	struct figure turn, callback, lag;
@@ -160,6 +169,7 @@ struct process {
 	const char *version, *implementation, *build;
 	const char *via;
 	uint32_t detectors; /* enum detector */
+	bool is_strict;	    /* not in the JSON, which has it of all */
 	enum exit_how exit_how;
 	int32_t exit_value;
 	uint64_t n_descheduled; /* stalls not blamed on anybody: the process was not scheduled */
@@ -205,9 +215,12 @@ struct report_options {
 	const char *own_code;
 };
 
+struct report;
+
 /* What a recording is written from; the daemon, that knows how, outlives the report. */
 struct report_recording {
-	int (*write)(const void *from, FILE *out); /* NULL: none was kept */
+	/* The report says how processes have ended. NULL: none was kept. */
+	int (*write)(const void *from, const struct report *report, FILE *out);
 	const void *from;
 };
 
@@ -245,9 +258,15 @@ void report_deinit(struct report *report);
 void report_sort(struct report *report);
 int report_number_twins(const struct report *report);
 bool report_has_loops(const struct report *report);
+bool report_is_of_kernel(const struct report *report);
+const char *report_unmeasured(const struct report *report);
+const char *report_damaged(const struct report *report);
+bool report_has_lag(const struct report *report);
 bool report_has_detector(const struct report *report, enum finding_kind kind);
 
 bool finding_counts(const struct finding *finding);
+bool text_ends(const char *text, const char *end);
+bool frame_is_comprehension(const struct frame *frame);
 const char *frame_kind_name(enum frame_kind kind);
 const char *baseline_state_name(enum baseline_state state);
 struct task *task_new(uint32_t n_chain);
@@ -255,6 +274,8 @@ struct task *task_copy(const struct task *task);
 struct stack *stack_copy(const struct stack *stack);
 struct finding *finding_free(struct finding *finding);
 const struct frame *finding_inside(const struct finding *finding);
+bool process_is(const struct process *process, int32_t pid, uint64_t started_at);
+bool process_has_loop(const struct process *process, const struct loop *loop);
 double loop_utilisation(const struct loop *loop);
 void loop_deinit(struct loop *loop);
 void process_deinit(struct process *process);

@@ -13,6 +13,8 @@
 
 /* No name of ours is longer. */
 #define NEAREST_MAX_LENGTH 48
+/* Of a name that was left unfinished. */
+#define NEAREST_MIN_PART 4
 
 static char plain(char c)
 {
@@ -46,4 +48,11 @@ unsigned int nearest_distance(const char *a, size_t a_length, const char *b)
 unsigned int nearest_limit(size_t length)
 {
 	return (unsigned int)MIN(MAX(length / 3, (size_t)1), (size_t)4);
+}
+
+/* Whether it is the first part of a name, or near to it. */
+bool nearest_is_meant(const char *text, size_t length, const char *name)
+{
+	return (length >= NEAREST_MIN_PART && !strncmp(name, text, length)) ||
+	       nearest_distance(text, length, name) <= nearest_limit(length);
 }

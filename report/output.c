@@ -51,8 +51,9 @@ static int write_folded(FILE *out, const struct report *report)
 
 static int write_recording(FILE *out, const struct report *report)
 {
-	return report->recording.write ? report->recording.write(report->recording.from, out)
-				       : -ENODATA;
+	return report->recording.write
+		       ? report->recording.write(report->recording.from, report, out)
+		       : -ENODATA;
 }
 
 /* The longer suffix first. */

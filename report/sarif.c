@@ -131,8 +131,8 @@ static void put_message(FILE *out, const struct finding *finding)
 
 	if (!words)
 		return;
-	fprintf(words, "%s (%" PRIu64 " times", advice_message(finding, message, sizeof(message)),
-		finding->count);
+	fprintf(words, "%s (%" PRIu64 " time%s", advice_message(finding, message, sizeof(message)),
+		finding->count, finding->count == 1 ? "" : "s");
 	if (kind_is_timed(finding->kind))
 		fprintf(words, ", longest %s", stamp_span(finding->max_ns, longest));
 	fputc(')', words);
@@ -217,8 +217,10 @@ static void put_notifications(FILE *out, const struct report *report)
 		put_notification(out, is_first, "warning", text);
 		is_first = false;
 	}
-	if (!report_has_loops(report))
-		put_notification(out, is_first, "error", "no loop ran: nothing was measured");
+	if (report_unmeasured(report)) {
+		snprintf(text, sizeof(text), "%s: nothing was measured", report_unmeasured(report));
+		put_notification(out, is_first, "error", text);
+	}
 }
 
 static void put_invocation(FILE *out, const struct report *report)
@@ -228,8 +230,8 @@ static void put_invocation(FILE *out, const struct report *report)
 	fprintf(out,
 		",\n\"invocations\":[{\"executionSuccessful\":%s,\"startTimeUtc\":\"%s\","
 		"\"endTimeUtc\":\"%s\",\"toolExecutionNotifications\":[",
-		report_has_loops(report) ? "true" : "false", stamp_utc(report->started_at, started),
-		stamp_utc(report->ended_at, ended));
+		report_unmeasured(report) ? "false" : "true",
+		stamp_utc(report->started_at, started), stamp_utc(report->ended_at, ended));
 	put_notifications(out, report);
 	fputs("]}]", out);
 }

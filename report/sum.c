@@ -85,20 +85,26 @@ static int64_t sum_measured(int64_t a, int64_t b)
 /* A part that was not measured once is not measured in sum; its time is unknown then. */
 void cause_add(struct cause *cause, const struct cause *more)
 {
-	int64_t cpu_ns = sum_ns(cause->on_cpu_ns, more->on_cpu_ns);
-	int64_t queue_ns = sum_ns(cause->run_queue_ns, more->run_queue_ns);
-	int64_t gil_ns = sum_ns(cause->gil_wait_ns, more->gil_wait_ns);
+	struct {
+		int64_t *sum_ns, more_ns;
+	} parts[] = {
+		{&cause->on_cpu_ns, more->on_cpu_ns},
+		{&cause->run_queue_ns, more->run_queue_ns},
+		{&cause->gil_wait_ns, more->gil_wait_ns},
+		{&cause->page_fault_ns, more->page_fault_ns},
+		{&cause->blocked_ns, more->blocked_ns},
+		{&cause->uninterruptible_ns, more->uninterruptible_ns},
+		{&cause->gc_ns, more->gc_ns},
+	};
 	int64_t unknown_ns = sum_ns(cause->unknown_ns, more->unknown_ns);
 
-	cause->on_cpu_ns = sum_measured(cause->on_cpu_ns, more->on_cpu_ns);
-	cause->run_queue_ns = sum_measured(cause->run_queue_ns, more->run_queue_ns);
-	cause->gil_wait_ns = sum_measured(cause->gil_wait_ns, more->gil_wait_ns);
-	if (cause->gil_wait_ns < 0)
-		unknown_ns = sum_ns(unknown_ns, gil_ns);
-	if (cause->on_cpu_ns < 0)
-		unknown_ns = sum_ns(unknown_ns, cpu_ns);
-	if (cause->run_queue_ns < 0)
-		unknown_ns = sum_ns(unknown_ns, queue_ns);
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		int64_t whole_ns = sum_ns(*parts[i].sum_ns, parts[i].more_ns);
+
+		*parts[i].sum_ns = sum_measured(*parts[i].sum_ns, parts[i].more_ns);
+		if (*parts[i].sum_ns < 0)
+			unknown_ns = sum_ns(unknown_ns, whole_ns);
+	}
 	cause->unknown_ns = unknown_ns;
 }
 

@@ -133,9 +133,15 @@ static void text_loop(FILE *out, const struct loop *loop)
 {
 	char lag[STAMP_BYTES], longest[STAMP_BYTES];
 
+	if (loop->is_warming) {
+		fprintf(out, "    %-8s not measured: it has not outlived its warm-up\n",
+			loop->framework);
+		return;
+	}
 	fprintf(out, "    %-8s %3.0f %% busy, %" PRIu64 " turns, longest %s, lag p99 %s\n",
 		loop->framework, loop_utilisation(loop) * 100, loop->turns,
-		stamp_span(loop->turn.max_ns, longest), stamp_span(loop->lag.p99_ns, lag));
+		stamp_span(loop->turn.max_ns, longest),
+		loop->lag.count ? stamp_span(loop->lag.p99_ns, lag) : "not measured");
 }
 
 /* The program without its directory: the column is short. */
@@ -179,7 +185,7 @@ static void text_process(FILE *out, const struct report *report, const struct pr
 	text_cmdline(out, process, TEXT_COLUMNS - (size_t)MAX(n, 0));
 	fputc('\n', out);
 	for (uint32_t i = 0; i < report->n_loops; i++)
-		if (report->loops[i].pid == process->pid)
+		if (process_has_loop(process, &report->loops[i]))
 			text_loop(out, &report->loops[i]);
 	if (process->complaint && *process->complaint) {
 		fputs("    ", out);
@@ -436,9 +442,11 @@ void text_print_finding(FILE *out, const struct finding *finding, const struct t
 
 static void text_findings(FILE *out, const struct report *report, const struct text_style *style)
 {
+	const char *unmeasured = report_unmeasured(report);
+
 	if (!report->n_findings) {
 		color_on(out, style, GREEN);
-		fputs(report_has_loops(report) ? "\n  no finding\n" : "\n  no loop ran\n", out);
+		fprintf(out, "\n  %s\n", unmeasured ? unmeasured : "no finding");
 		color_off(out, style);
 		return;
 	}
@@ -530,6 +538,10 @@ static void text_foot(FILE *out, const struct report *report, const struct text_
 	text_unblamed(out, n_descheduled, "while the process was not scheduled");
 	text_unblamed(out, n_gil, "while another thread held the GIL");
 	text_allowances(out, report, style);
+	if (report_is_of_kernel(report))
+		fputs("  out of reach from outside: never-awaited and what else takes no time; "
+		      "loophound run sees it\n",
+		      out);
 	if (!losses_sum(&report->lost))
 		fputs("  nothing was lost\n", out);
 	for (unsigned int i = 0; i < _LOST_N; i++) {

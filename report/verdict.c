@@ -72,6 +72,21 @@ static void print_reason(FILE *out, const struct gate_rule *rule, const struct g
 	}
 }
 
+static const char *unmeasured_reason(const struct gate *gate, const struct report *report)
+{
+	struct gate_error error;
+	const char *unmeasured = report_unmeasured(report);
+	struct gate_rule rule;
+
+	if (unmeasured)
+		return unmeasured;
+	if (report_damaged(report))
+		return report_damaged(report);
+	if (!gate_parse(gate->expr, &rule, &error) && gate_lacks_strict(&rule, report))
+		return "it is looked for with --strict only";
+	return "its detector was not live";
+}
+
 /* Return: whether it failed for a reason that can be told. */
 static bool print_outcome(FILE *out, const struct gate *gate, const struct report *report,
 			  struct gate_rule *ret_rule)
@@ -86,7 +101,7 @@ static bool print_outcome(FILE *out, const struct gate *gate, const struct repor
 	}
 	if (!gate->is_measured) {
 		fputs(": could not be checked: ", out);
-		fputs(report_has_loops(report) ? "its detector was not live" : "no loop ran", out);
+		fputs(unmeasured_reason(gate, report), out);
 		return false;
 	}
 	fputs(": FAILED", out);

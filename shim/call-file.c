@@ -3,14 +3,16 @@
  * Calls on an open file: read and write in all their forms, sync, locks, sizes
  *
  * They wait unless the descriptor is O_NONBLOCK. What does not move the file's contents (a size, an
- * owner) is seen when it took long, and not asked after in strict mode: open() itself does it.
+ * owner) is seen when it took long; in strict mode asking after a file is a call of its own, unless
+ * the loop has opened it itself: every open() of Python's asks, and many a read().
  */
 #include "call.h"
 #include "hide-fd.h"
 
 #define READ(symbol, fd, args)	CALL_FD(symbol, CALL_BY_FD, fd, args)
 #define WRITE(symbol, fd, args) CALL_FD(symbol, CALL_WRITE, fd, args)
-#define QUICK(symbol, fd, args) CALL_FD(symbol, CALL_QUICK, fd, args)
+#define STAT(symbol, fd, found_, args) \
+	CALL_ABOUT(symbol, CALL_ASKS, fd, args, .subject = SUBJECT_FD, .what = (found_))
 
 _export_ ssize_t read(int fd, void *buf, size_t size_bytes)
 {
@@ -245,28 +247,28 @@ _export_ int fstat(int fd, struct stat *found)
 {
 	if (unlikely(hide_fd(fd)))
 		return -1;
-	return QUICK(fstat, fd, (fd, found));
+	return STAT(fstat, fd, found, (fd, found));
 }
 
 _export_ int fstat64(int fd, struct stat64 *found)
 {
 	if (unlikely(hide_fd(fd)))
 		return -1;
-	return QUICK(fstat64, fd, (fd, found));
+	return STAT(fstat64, fd, found, (fd, found));
 }
 
 _export_ int __fxstat(int version, int fd, struct stat *found)
 {
 	if (unlikely(hide_fd(fd)))
 		return -1;
-	return QUICK(__fxstat, fd, (version, fd, found));
+	return STAT(__fxstat, fd, found, (version, fd, found));
 }
 
 _export_ int __fxstat64(int version, int fd, struct stat64 *found)
 {
 	if (unlikely(hide_fd(fd)))
 		return -1;
-	return QUICK(__fxstat64, fd, (version, fd, found));
+	return STAT(__fxstat64, fd, found, (version, fd, found));
 }
 
 _export_ int fchmod(int fd, mode_t mode)
@@ -299,4 +301,78 @@ _export_ struct dirent64 *readdir64(DIR *dir)
 _export_ int tcdrain(int fd)
 {
 	return CALL_FD(tcdrain, CALL_WAITS, fd, (fd));
+}
+
+/* To seek is to set a number, unless the file has to be looked through for where its data begin. */
+static bool seek_waits(int whence)
+{
+	return unlikely(whence == SEEK_DATA || whence == SEEK_HOLE);
+}
+
+_export_ off_t lseek(int fd, off_t offset, int whence)
+{
+	if (!seek_waits(whence))
+		return REAL(lseek)(fd, offset, whence);
+	return CALL_FD(lseek, CALL_WAITS, fd, (fd, offset, whence));
+}
+
+_export_ off64_t lseek64(int fd, off64_t offset, int whence)
+{
+	if (!seek_waits(whence))
+		return REAL(lseek64)(fd, offset, whence);
+	return CALL_FD(lseek64, CALL_WAITS, fd, (fd, offset, whence));
+}
+
+_export_ int fstatfs(int fd, struct statfs *found)
+{
+	return CALL_FD(fstatfs, CALL_WAITS, fd, (fd, found));
+}
+
+_export_ int fstatfs64(int fd, struct statfs64 *found)
+{
+	return CALL_FD(fstatfs64, CALL_WAITS, fd, (fd, found));
+}
+
+_export_ int fstatvfs(int fd, struct statvfs *found)
+{
+	return CALL_FD(fstatvfs, CALL_WAITS, fd, (fd, found));
+}
+
+_export_ int fstatvfs64(int fd, struct statvfs64 *found)
+{
+	return CALL_FD(fstatvfs64, CALL_WAITS, fd, (fd, found));
+}
+
+_export_ int futimes(int fd, const struct timeval times[2])
+{
+	return CALL_FD(futimes, CALL_WAITS, fd, (fd, times));
+}
+
+_export_ int fchdir(int fd)
+{
+	return CALL_FD(fchdir, CALL_WAITS, fd, (fd));
+}
+
+_export_ ssize_t getdents64(int fd, void *entries, size_t size_bytes)
+{
+	return CALL_FD(getdents64, CALL_WAITS, fd, (fd, entries, size_bytes));
+}
+
+static bool is_at_once(const struct timespec *timeout)
+{
+	return timeout && !timeout->tv_sec && !timeout->tv_nsec;
+}
+
+_export_ int aio_suspend(const struct aiocb *const requests[], int n_requests,
+			 const struct timespec *restrict timeout)
+{
+	return CALL(aio_suspend, is_at_once(timeout) ? CALL_QUICK : CALL_WAITS,
+		    (requests, n_requests, timeout));
+}
+
+_export_ int aio_suspend64(const struct aiocb64 *const requests[], int n_requests,
+			   const struct timespec *restrict timeout)
+{
+	return CALL(aio_suspend64, is_at_once(timeout) ? CALL_QUICK : CALL_WAITS,
+		    (requests, n_requests, timeout));
 }

@@ -9,7 +9,7 @@
  * A wait that comes from anywhere but the interpreter itself (C++ in an extension) is a call. One
  * from the interpreter that is not for this GIL is a sub-interpreter's, and is left alone.
  */
-#include "call.h"
+#include "emit.h"
 
 static bool is_gil(const pthread_cond_t *cond)
 {
@@ -21,6 +21,33 @@ static bool is_gil(const pthread_cond_t *cond)
 static bool is_interpreter(const void *caller)
 {
 	return (uintptr_t)caller - watch.interpreter_start < watch.interpreter_bytes;
+}
+
+/* Waits with nothing between them are one pause. Also called when a callback has ended. */
+_hidden_ void gil_flush(struct loop *loop)
+{
+	uint64_t span = loop->gil_end - loop->gil_start;
+
+	if (loop->gil_start && span >= watch.limits.pause)
+		emit_pause(loop, &(struct pause){.why = RECORD_WHY_GIL,
+						 .start = loop->gil_start,
+						 .span = span,
+						 .n = loop->gil_n});
+	loop->gil_start = 0;
+	loop->gil_n = 0;
+}
+
+static void gil_waited(struct loop *loop, uint64_t start, uint64_t end)
+{
+	if (loop->gil_start && start - loop->gil_end > watch.limits.short_call)
+		gil_flush(loop);
+	if (!loop->gil_start)
+		loop->gil_start = start;
+	loop->gil_end = end;
+	loop->gil_n++;
+	loop->is_noted = true;
+	loop->callback_gil_wait += end - start;
+	loop->turn_gil_wait += end - start;
 }
 
 #define CONDITION_CALL(symbol, args)                                                 \
@@ -42,13 +69,8 @@ _export_ int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex
 		return CONDITION_CALL(pthread_cond_timedwait, (cond, mutex, deadline));
 	start = clock_ticks(watch.clock_kind);
 	r = REAL(pthread_cond_timedwait)(cond, mutex, deadline);
-	if (likely(thread_loop == loop && loop->is_open)) {
-		uint64_t span = clock_ticks(watch.clock_kind) - start;
-
-		loop->is_noted = true;
-		loop->callback_gil_wait += span;
-		loop->turn_gil_wait += span;
-	}
+	if (likely(thread_loop == loop && loop->is_open))
+		gil_waited(loop, start, clock_ticks(watch.clock_kind));
 	return r;
 }
 

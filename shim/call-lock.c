@@ -17,13 +17,6 @@
  */
 #include "call.h"
 
-#define LOCK_CALL(symbol, nature, lock, holder_, args)                                        \
-	({                                                                                    \
-		uintptr_t _holder = (uintptr_t)(holder_);                                     \
-		CALL_ABOUT(symbol, nature, -1, args, .subject = SUBJECT_LOCK, .what = (lock), \
-			   .more = _holder);                                                  \
-	})
-
 _export_ int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex,
 				     const struct timespec *restrict deadline)
 {
@@ -34,8 +27,8 @@ _export_ int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex,
 	r = pthread_mutex_trylock(mutex);
 	if (r != EBUSY)
 		return r;
-	return LOCK_CALL(pthread_mutex_timedlock, CALL_WAITS, mutex, mutex->__data.__owner,
-			 (mutex, deadline));
+	return CALL_ABOUT(pthread_mutex_timedlock, CALL_WAITS, call_lock_fd(mutex->__data.__owner),
+			  (mutex, deadline), .subject = SUBJECT_LOCK, .what = mutex);
 }
 
 _export_ int pthread_barrier_wait(pthread_barrier_t *barrier)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "ids.h"
 
 static bool is_address(const char *host)
 {
@@ -140,5 +141,33 @@ _export_ int getgrouplist(const char *user, gid_t group, gid_t *groups, int *n_g
 
 _export_ int initgroups(const char *user, gid_t group)
 {
-	return ENTRY_CALL(initgroups, user, (user, group));
+	return IDS_CHANGED(ENTRY_CALL(initgroups, user, (user, group)));
+}
+
+/* Any record of a name server's, for programs that do without getaddrinfo(): Kerberos, mail. */
+_export_ int res_query(const char *name, int class, int type, unsigned char *answer,
+		       int answer_bytes)
+{
+	return HOST_CALL(res_query, CALL_WAITS, name, 0, (name, class, type, answer, answer_bytes));
+}
+
+_export_ int res_search(const char *name, int class, int type, unsigned char *answer,
+			int answer_bytes)
+{
+	return HOST_CALL(res_search, CALL_WAITS, name, 0,
+			 (name, class, type, answer, answer_bytes));
+}
+
+_export_ int res_nquery(struct __res_state *state, const char *name, int class, int type,
+			unsigned char *answer, int answer_bytes)
+{
+	return HOST_CALL(res_nquery, CALL_WAITS, name, 0,
+			 (state, name, class, type, answer, answer_bytes));
+}
+
+_export_ int res_nsearch(struct __res_state *state, const char *name, int class, int type,
+			 unsigned char *answer, int answer_bytes)
+{
+	return HOST_CALL(res_nsearch, CALL_WAITS, name, 0,
+			 (state, name, class, type, answer, answer_bytes));
 }

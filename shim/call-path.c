@@ -18,52 +18,52 @@ int on_openat64(int dir_fd, const char *path, int flags, mode_t mode) __asm__("o
 
 _export_ int on_open(const char *path, int flags, mode_t mode)
 {
-	return CALL_PATH(open, path, (path, flags, mode));
+	return CALL_OPEN(open, -1, path, (path, flags, mode));
 }
 
 _export_ int on_open64(const char *path, int flags, mode_t mode)
 {
-	return CALL_PATH(open64, path, (path, flags, mode));
+	return CALL_OPEN(open64, -1, path, (path, flags, mode));
 }
 
 _export_ int on_openat(int dir_fd, const char *path, int flags, mode_t mode)
 {
-	return CALL_PATH_AT(openat, dir_fd, path, (dir_fd, path, flags, mode));
+	return CALL_OPEN(openat, dir_fd, path, (dir_fd, path, flags, mode));
 }
 
 _export_ int on_openat64(int dir_fd, const char *path, int flags, mode_t mode)
 {
-	return CALL_PATH_AT(openat64, dir_fd, path, (dir_fd, path, flags, mode));
+	return CALL_OPEN(openat64, dir_fd, path, (dir_fd, path, flags, mode));
 }
 
 _export_ int __open_2(const char *path, int flags)
 {
-	return CALL_PATH(__open_2, path, (path, flags));
+	return CALL_OPEN(__open_2, -1, path, (path, flags));
 }
 
 _export_ int __open64_2(const char *path, int flags)
 {
-	return CALL_PATH(__open64_2, path, (path, flags));
+	return CALL_OPEN(__open64_2, -1, path, (path, flags));
 }
 
 _export_ int __openat_2(int dir_fd, const char *path, int flags)
 {
-	return CALL_PATH_AT(__openat_2, dir_fd, path, (dir_fd, path, flags));
+	return CALL_OPEN(__openat_2, dir_fd, path, (dir_fd, path, flags));
 }
 
 _export_ int __openat64_2(int dir_fd, const char *path, int flags)
 {
-	return CALL_PATH_AT(__openat64_2, dir_fd, path, (dir_fd, path, flags));
+	return CALL_OPEN(__openat64_2, dir_fd, path, (dir_fd, path, flags));
 }
 
 _export_ int creat(const char *path, mode_t mode)
 {
-	return CALL_PATH(creat, path, (path, mode));
+	return CALL_OPEN(creat, -1, path, (path, mode));
 }
 
 _export_ int creat64(const char *path, mode_t mode)
 {
-	return CALL_PATH(creat64, path, (path, mode));
+	return CALL_OPEN(creat64, -1, path, (path, mode));
 }
 
 _export_ FILE *fopen(const char *restrict path, const char *restrict mode)
@@ -304,6 +304,16 @@ _export_ int utimes(const char *path, const struct timeval times[2])
 _export_ int utimensat(int dir_fd, const char *path, const struct timespec times[2], int flags)
 {
 	return CALL_PATH_AT(utimensat, dir_fd, path, (dir_fd, path, times, flags));
+}
+
+_export_ int utime(const char *path, const struct utimbuf *times)
+{
+	return CALL_PATH(utime, path, (path, times));
+}
+
+_export_ int lutimes(const char *path, const struct timeval times[2])
+{
+	return CALL_PATH(lutimes, path, (path, times));
 }
 
 _export_ int truncate(const char *path, off_t size_bytes)

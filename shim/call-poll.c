@@ -9,12 +9,15 @@
 #include <errno.h>
 
 #include "call.h"
+#include "unknown.h"
 
-static void count_other_poll(void)
+static void count_other_poll(int epoll_fd)
 {
 	if (unlikely(watch_is_open()))
 		atomic_fetch_add_explicit(&watch.region.header->other_polls, 1,
 					  memory_order_relaxed);
+	if (unlikely(foreign_epoll_fd >= 0 && foreign_epoll_fd == epoll_fd))
+		foreign_polls(epoll_fd);
 }
 
 static bool span_is_nought(const struct timespec *span)
@@ -57,7 +60,7 @@ static bool foreign_span_is_nought(const struct timespec *span)
 #define OTHER_POLL(symbol, fd, is_nought, args)                                        \
 	({                                                                             \
 		if (!thread_loop)                                                      \
-			count_other_poll();                                            \
+			count_other_poll(fd);                                          \
 		is_nought ? REAL(symbol) args : CALL_FD(symbol, CALL_WAITS, fd, args); \
 	})
 
@@ -70,7 +73,8 @@ static bool foreign_span_is_nought(const struct timespec *span)
 	{                                                                              \
 		struct loop *loop = thread_loop;                                       \
                                                                                        \
-		if (loop_owns(loop, epoll_fd))                                         \
+		if (loop_owns(loop, epoll_fd) ||                                       \
+		    (loop && loop->takes_epoll && loop_take_epoll(loop, epoll_fd)))    \
 			return LOOP_POLL(loop, symbol, args);                          \
 		return OTHER_POLL(symbol, epoll_fd, is_nought, args);                  \
 	}                                                                              \

@@ -2,8 +2,9 @@
 /*
  * System calls without a function of libc: futex and io_uring_enter, by syscall()
  *
- * This is how Rust's standard library waits for its locks, and liburing for its completions. All
- * other numbers go straight on.
+ * This is how Rust's standard library waits for its locks, and liburing for its completions. A
+ * process of one thread may change who it is in this way (ids.c), and end: with the watchdog in it
+ * it would not. All other numbers go straight on.
  *
  * syscall() takes variable arguments. On the machines we run on these are passed as those of a
  * fixed list of the same types are (System V ABI for x86-64; AAPCS64 on Linux), and what the caller
@@ -13,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "call.h"
+#include "ids.h"
 
 long on_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
 
@@ -23,6 +25,28 @@ static bool futex_waits(long operation)
 	case FUTEX_WAIT_BITSET:
 	case FUTEX_LOCK_PI:
 	case FUTEX_WAIT_REQUEUE_PI:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* These are of one thread alone: of the whole process, if there is no other. */
+static bool changes_ids(long number)
+{
+	switch (number) {
+	case SYS_setuid:
+	case SYS_setgid:
+	case SYS_setreuid:
+	case SYS_setregid:
+	case SYS_setresuid:
+	case SYS_setresgid:
+	case SYS_setfsuid:
+	case SYS_setfsgid:
+	case SYS_setgroups:
+	case SYS_capset:
+	case SYS_unshare:
+	case SYS_setns:
 		return true;
 	default:
 		return false;
@@ -55,5 +79,10 @@ _export_ long on_syscall(long number, long a, long b, long c, long d, long e, lo
 	if (unlikely(number == SYS_io_uring_enter) && thread_loop && c)
 		return RAW_CALL(io_uring_enter, (int)a, (number, a, b, c, d, e, f),
 				.subject = SUBJECT_FD);
+	if (unlikely(changes_ids(number)))
+		return IDS_CHANGED(REAL(syscall)(number, a, b, c, d, e, f));
+	/* The last to end gives the status. Where there are other threads, they make it anew. */
+	if (unlikely(number == SYS_exit))
+		ids_end(ids_begin());
 	return REAL(syscall)(number, a, b, c, d, e, f);
 }

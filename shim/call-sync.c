@@ -6,9 +6,11 @@
  * timeout sem_timedwait (3.8) or sem_clockwait (3.9), without one sem_wait. Its GIL is a condition
  * variable and does not come this way. Most often it tries first and comes here when that has
  * failed (Modules/_threadmodule.c, acquire_timed()), but not always: so a semaphore that is free at
- * the entry is not one that was waited for.
+ * the entry is not one that was waited for. Which thread has the lock is known by py/lock.c, where
+ * from 3.14 on the semaphore is no longer the lock itself, but a place to wait for it.
  */
 #include "call.h"
+#include "py/lock.h"
 
 /* Only strict has to know. To look at a semaphore does not change it. */
 static enum call_nature semaphore_nature(sem_t *semaphore)
@@ -20,8 +22,14 @@ static enum call_nature semaphore_nature(sem_t *semaphore)
 	return sem_getvalue(semaphore, &value) || value > 0 ? CALL_QUICK : CALL_WAITS;
 }
 
-#define LOCK_CALL(symbol, nature, lock, args) \
-	CALL_ABOUT(symbol, nature, -1, args, .subject = SUBJECT_LOCK, .what = (lock))
+#define LOCK_CALL_BY(symbol, nature, lock, fd, args) \
+	CALL_ABOUT(symbol, nature, fd, args, .subject = SUBJECT_LOCK, .what = (lock))
+
+/* Twice, since a descriptor that is always the same costs nothing to hand on. */
+#define LOCK_CALL(symbol, nature, lock, args)                                               \
+	(unlikely(thread_lock) ? LOCK_CALL_BY(symbol, nature, lock,                         \
+					      call_lock_fd(lock_holder(thread_lock)), args) \
+			       : LOCK_CALL_BY(symbol, nature, lock, -1, args))
 
 _export_ int sem_wait(sem_t *semaphore)
 {

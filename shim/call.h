@@ -13,18 +13,20 @@ enum call_nature {
 	CALL_WAITS,
 	CALL_BY_FD, /* unless its descriptor is O_NONBLOCK */
 	CALL_WRITE, /* likewise; what goes to stdout and stderr counts when it did wait */
+	CALL_ASKS,  /* after a file; the pipes, sockets and terminals among them never wait */
 };
 
 /* What a call was made on: for its target, found only when the call is told of. */
 enum call_subject {
 	SUBJECT_NONE,
-	SUBJECT_FD,
+	SUBJECT_FD,	 /* what: for CALL_ASKS, the struct stat that was filled */
 	SUBJECT_STREAM,	 /* what: a FILE, open still */
-	SUBJECT_PATH,	 /* what: the path; fd: the directory it starts from, or AT_FDCWD */
+	SUBJECT_PATH,	 /* what: the path; fd: the directory it starts from, or AT_FDCWD;
+			    more: 1 + the descriptor it opened, 0: none */
 	SUBJECT_ADDRESS, /* what: a sockaddr, of more bytes; else as SUBJECT_FD */
 	SUBJECT_HOST,	 /* what: the name; more: the service, NULL for none */
 	SUBJECT_CHILD,	 /* more: its pid; what: its program as the caller knows it, or NULL */
-	SUBJECT_LOCK,	 /* what: its address; more: the thread that has it, 0 when not known */
+	SUBJECT_LOCK,	 /* what: its address; fd: call_lock_fd() */
 	SUBJECT_SLEEP,	 /* for what: a timespec, or NULL; more: microseconds then */
 };
 
@@ -119,6 +121,13 @@ static inline bool call_is_ours(const struct loop *loop)
 /* Results are of all types: a size, a pointer, an unsigned rest. */
 #define CALL_ERROR(result) ((int)(result) == -1 ? errno : 0)
 
+/* What stands for the descriptor of a call on a lock: none, and the thread that has it, if known.
+ */
+static inline int call_lock_fd(int holder)
+{
+	return -1 - holder;
+}
+
 /* On a descriptor; on a path from the working directory, from a directory; on nothing. */
 #define CALL_FD(symbol, nature, fd, args) \
 	CALL_ABOUT(symbol, nature, fd, args, .subject = SUBJECT_FD)
@@ -126,4 +135,7 @@ static inline bool call_is_ours(const struct loop *loop)
 	CALL_ABOUT(symbol, CALL_WAITS, -1, args, .subject = SUBJECT_PATH, .what = (path))
 #define CALL_PATH_AT(symbol, dir_fd, path, args) \
 	CALL_ABOUT(symbol, CALL_WAITS, dir_fd, args, .subject = SUBJECT_PATH, .what = (path))
+#define CALL_OPEN(symbol, dir_fd, path, args)                                                 \
+	CALL_ABOUT(symbol, CALL_WAITS, dir_fd, args, .subject = SUBJECT_PATH, .what = (path), \
+		   .more = (uintptr_t)(_result + 1))
 #define CALL(symbol, nature, args) CALL_ABOUT(symbol, nature, -1, args)

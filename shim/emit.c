@@ -14,6 +14,7 @@
 #include "exempt.h"
 #include "intern.h"
 #include "native.h"
+#include "py/collection.h"
 #include "py/gil.h"
 #include "pyframe/memo.h"
 #include "room.h"
@@ -48,7 +49,7 @@ _hidden_ void *emit_record(uint32_t size_bytes, enum record_type type, uint16_t 
 	}
 	record->type = (uint16_t)type;
 	record->flags = flags;
-	record->ticks = clock_ticks(watch.clock_kind);
+	record->ticks = clock_ticks_kernel(watch.clock_kind);
 	return record;
 }
 
@@ -362,6 +363,11 @@ static int64_t gil_wait_ns(uint64_t ticks)
 	return watch.runtime_bytes ? (int64_t)clock_span_ns(&watch.scale, ticks) : -1;
 }
 
+static int64_t gc_ns(uint64_t ticks)
+{
+	return collection_is_seen() ? (int64_t)clock_span_ns(&watch.scale, ticks) : -1;
+}
+
 /* A callback past its limit has ended at now. */
 _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 			    const struct callee *callee)
@@ -387,6 +393,7 @@ _hidden_ void emit_callback(struct loop *loop, uint64_t now, uint64_t span,
 	record->first_line = callee ? callee->first_line : 0;
 	record->reserved = 0;
 	record->gil_wait_ns = gil_wait_ns(loop->callback_gil_wait);
+	record->gc_ns = gc_ns(loop->callback_collection);
 	ring_commit(&record->head, sizeof(*record));
 }
 
@@ -413,6 +420,23 @@ _hidden_ void emit_turn(struct loop *loop, uint64_t now, uint64_t span)
 	record->first_line = loop->turn_max_first_line;
 	record->max_callback = loop->turn_max;
 	record->gil_wait_ns = gil_wait_ns(loop->turn_gil_wait);
+	record->gc_ns = gc_ns(loop->turn_collection);
+	ring_commit(&record->head, sizeof(*record));
+}
+
+/* The loop's thread collected garbage, or waited for the GIL, and goes on. */
+_hidden_ void emit_pause(const struct loop *loop, const struct pause *pause)
+{
+	struct record_pause *record = emit_record(sizeof(*record), RECORD_PAUSE, 0);
+
+	if (!record)
+		return;
+	record->slot = loop->slot_index;
+	record->why = pause->why;
+	record->start = pause->start;
+	record->span = pause->span;
+	record->n = pause->n;
+	record->reserved = 0;
 	ring_commit(&record->head, sizeof(*record));
 }
 
@@ -432,7 +456,7 @@ _hidden_ void emit_pitfall(const struct pitfall_facts *facts)
 	if (sizeof(*record) + bytes + origin_bytes > RECORD_MAX_BYTES)
 		origin_bytes = 0;
 	size_bytes = (uint32_t)sizeof(*record) + bytes + origin_bytes;
-	record = emit_record(size_bytes, RECORD_PITFALL, 0);
+	record = emit_record(size_bytes, RECORD_PITFALL, facts->is_more ? RECORD_FLAG_MORE : 0);
 	if (!record)
 		return;
 	record->slot = thread_loop ? thread_loop->slot_index : UINT32_MAX;

@@ -41,6 +41,14 @@ void emit_retry(struct loop *loop);
 void emit_callback(struct loop *loop, uint64_t now, uint64_t span, const struct callee *callee);
 void emit_turn(struct loop *loop, uint64_t now, uint64_t span);
 
+struct pause {
+	enum record_why why;
+	uint64_t start, span; /* ticks */
+	uint32_t n;
+};
+
+void emit_pause(const struct loop *loop, const struct pause *pause);
+
 /* A pitfall as far as it is known before its record: what is 0 or NULL is not known. */
 struct pitfall_facts {
 	enum pitfall pitfall;
@@ -50,6 +58,7 @@ struct pitfall_facts {
 	struct callee code; /* what name_str names */
 	const struct stack_buf *stack;
 	const struct stack_buf *origin;
+	bool is_more; /* as RECORD_FLAG_MORE */
 };
 
 void emit_pitfall(const struct pitfall_facts *facts);

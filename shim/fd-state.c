@@ -28,6 +28,7 @@
 /* An epoch of zero is never in force: a word of zero is unknown. */
 _hidden_ _Atomic uint32_t fd_state_epoch = 1;
 _hidden_ _Atomic uint32_t fd_states[FD_STATE_N];
+_hidden_ _Atomic bool fds_opened[FD_STATE_N];
 
 _hidden_ void fd_state_set(int fd, enum fd_state state)
 {

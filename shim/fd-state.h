@@ -22,6 +22,8 @@ enum fd_state {
 
 extern _Atomic uint32_t fd_states[FD_STATE_N]; /* epoch << FD_STATE_BITS | enum fd_state */
 extern _Atomic uint32_t fd_state_epoch;
+/* Strict: opened by a loop's thread, and not closed since. */
+extern _Atomic bool fds_opened[FD_STATE_N];
 
 void fd_state_set(int fd, enum fd_state state);
 void fd_state_forget_all(void);
@@ -44,8 +46,22 @@ static inline enum fd_state fd_state_known(int fd)
 	return (enum fd_state)(word & FD_STATE_MASK);
 }
 
-static inline void fd_state_closed(int fd)
+static inline void fd_state_opened(int fd)
 {
 	if (likely((unsigned int)fd < FD_STATE_N))
-		atomic_store_explicit(&fd_states[fd], 0, memory_order_relaxed);
+		atomic_store_explicit(&fds_opened[fd], true, memory_order_relaxed);
+}
+
+static inline bool fd_state_is_opened(int fd)
+{
+	return (unsigned int)fd < FD_STATE_N &&
+	       atomic_load_explicit(&fds_opened[fd], memory_order_relaxed);
+}
+
+static inline void fd_state_closed(int fd)
+{
+	if (unlikely((unsigned int)fd >= FD_STATE_N))
+		return;
+	atomic_store_explicit(&fd_states[fd], 0, memory_order_relaxed);
+	atomic_store_explicit(&fds_opened[fd], false, memory_order_relaxed);
 }

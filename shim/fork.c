@@ -10,22 +10,17 @@
  * Several threads may fork at once, beside one that is about to make the watchdog anew. One lock is
  * held from before a fork until after it, and while the watchdog is made. Our prepare handler runs
  * after all that were registered later, so no thread comes here holding it and waits for a lock
- * of theirs. It is waited for a moment and no longer: a signal handler may fork on top of its
- * holder.
+ * of theirs. A signal handler that forks on top of its holder does not wait for it, and nobody
+ * waits for longer than a moment.
  *
  * A child can also be made behind libc's back (_Fork, a raw clone). It finds the memory of the
  * loops wiped, which is how it is recognised at the next slow step it takes; until then it finds no
  * open turn, and nothing of ours happens in it.
  *
- * In a child of another thread than the first, that thread is the first now, and its function may
- * return: the process ends when the last of its threads has, which the watchdog must not be. So
- * it goes with the last thread that had a loop; the next turn of another would make it again.
- *
  * vfork and posix_spawn do not come here and need nothing: the child execs or ends.
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,21 +29,22 @@
 #include "loop.h"
 #include "made.h"
 #include "py/cancel.h"
+#include "py/dropped.h"
+#include "py/flood.h"
+#include "py/generator.h"
+#include "py/unreferenced.h"
 #include "uplink.h"
 #include "watch.h"
 #include "watchdog.h"
 
-/* A watchdog is made in 100 us. Beyond this the holder is below us on our own stack. */
+/* A watchdog is made in 100 us. Beyond this its holder is kept from running. */
 #define LOCK_WAIT_NS (100 * NSEC_PER_MSEC)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Whether this thread has the lock, or is about to: a handler on top of it must not wait then. */
+static __thread volatile bool is_holder __attribute__((tls_model("initial-exec")));
 /* Of the thread that forks: whether it holds the lock. */
 static __thread bool is_locked __attribute__((tls_model("initial-exec")));
-
-/* Of the thread that forks: whether it is another than the first. */
-static __thread bool is_other __attribute__((tls_model("initial-exec")));
-/* The first thread of this process does not end it by its end. Written in a fork child alone. */
-static bool is_first_mortal;
 
 static void forget_all(void)
 {
@@ -56,22 +52,65 @@ static void forget_all(void)
 	loop_forget();
 	emit_forget();
 	cancel_forget();
+	generator_forget();
+	dropped_forget();
+	flood_forget();
+	unreferenced_forget();
 	made_forget();
 	uplink_forget();
 	watch_forget();
 }
 
+static bool lock_try(void)
+{
+	if (is_holder)
+		return false;
+	is_holder = true;
+	is_holder = !pthread_mutex_trylock(&lock);
+	return is_holder;
+}
+
 static bool lock_wait(void)
 {
-	struct timespec until;
+	nsec_t until_ns = clock_monotonic() + LOCK_WAIT_NS;
+	struct timespec until = {
+		.tv_sec = (time_t)(until_ns / NSEC_PER_SEC),
+		.tv_nsec = (long)(until_ns % NSEC_PER_SEC),
+	};
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)LOCK_WAIT_NS;
-	if (until.tv_nsec >= (long)NSEC_PER_SEC) {
-		until.tv_nsec -= (long)NSEC_PER_SEC;
-		until.tv_sec++;
-	}
-	return !pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &until);
+	if (is_holder)
+		return false;
+	/* A sanitizer for threads knows of a lock that is taken so, and not of the other. */
+	if (lock_try())
+		return true;
+	is_holder = true;
+	is_holder = !pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &until);
+	return is_holder;
+}
+
+static void lock_release(void)
+{
+	pthread_mutex_unlock(&lock);
+	is_holder = false;
+}
+
+/*
+ * End the watchdog until fork_release_watchdog(), so that the process has the program's threads
+ * alone. Changes errno.
+ *
+ * Return: false when the lock could not be had; then there is nothing to release.
+ */
+_hidden_ bool fork_hold_watchdog(void)
+{
+	if (!lock_wait())
+		return false;
+	watchdog_stop();
+	return true;
+}
+
+_hidden_ void fork_release_watchdog(void)
+{
+	lock_release();
 }
 
 static void fork_prepare(void)
@@ -81,17 +120,14 @@ static void fork_prepare(void)
 	/* In a child made behind libc's back there is no watchdog to wait for. */
 	if (watch_is_open() && !loops_are_ours())
 		forget_all();
-	is_other = syscall(SYS_gettid) != getpid();
-	is_locked = lock_wait();
-	if (is_locked)
-		watchdog_stop();
+	is_locked = fork_hold_watchdog();
 	errno = saved_errno;
 }
 
 static void fork_parent(void)
 {
 	if (is_locked)
-		pthread_mutex_unlock(&lock);
+		fork_release_watchdog();
 	is_locked = false;
 }
 
@@ -100,7 +136,7 @@ static void fork_child(void)
 	int saved_errno = errno;
 
 	is_locked = false;
-	is_first_mortal |= is_other;
+	is_holder = false;
 	lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	if (watch_is_open())
 		forget_all();
@@ -115,19 +151,10 @@ _hidden_ void fork_init(void)
 /* Make the watchdog, unless a fork is going on: then the next turn does it. */
 _hidden_ void fork_start_watchdog(void)
 {
-	if (pthread_mutex_trylock(&lock))
+	if (!lock_try())
 		return;
 	watchdog_start();
-	pthread_mutex_unlock(&lock);
-}
-
-/* A thread that had a loop ends; its loops have been left. */
-_hidden_ void fork_thread_ended(void)
-{
-	if (!is_first_mortal || loops_are_in_use() || !lock_wait())
-		return;
-	watchdog_stop();
-	pthread_mutex_unlock(&lock);
+	lock_release();
 }
 
 /*
@@ -139,7 +166,8 @@ _hidden_ bool fork_watch_open(void)
 	int saved_errno = errno;
 	bool was_open;
 
-	if (watch_is_open() && !loops_are_ours())
+	/* Its memory is wiped too in a child of a process that had nothing to watch yet. */
+	if (!loops_are_ours())
 		forget_all();
 	was_open = watch_is_open();
 	if (!was_open && watch_open())

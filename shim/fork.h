@@ -6,5 +6,6 @@
 
 void fork_init(void);
 void fork_start_watchdog(void);
-void fork_thread_ended(void);
+bool fork_hold_watchdog(void);
+void fork_release_watchdog(void);
 bool fork_watch_open(void);

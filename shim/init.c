@@ -23,6 +23,7 @@
 #include "real.h"
 #include "room.h"
 #include "strict.h"
+#include "thread.h"
 #include "watch.h"
 #include "watchdog.h"
 
@@ -30,7 +31,7 @@ static void process_exit(int status, void *unused)
 {
 	(void)unused;
 	/* A vfork child that fails to exec comes here with its parent's memory. */
-	if (!watch_is_open() || getpid() != watch.pid || !loops_are_ours())
+	if (!loops_run_here())
 		return;
 	if (thread_loop)
 		strict_flush(thread_loop);
@@ -64,6 +65,7 @@ __attribute__((constructor)) static void shim_init(void)
 		config_read();
 		watch_init();
 		room_init();
+		thread_init();
 		if (loops_init() && bootstrap_init()) {
 			fork_init();
 			on_exit(process_exit, NULL);

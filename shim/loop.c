@@ -27,11 +27,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "emit.h"
-#include "fork.h"
 #include "loop.h"
 #include "retry.h"
+#include "room.h"
 #include "strict.h"
 
 /* No tick of the watchdog is this. */
@@ -78,7 +79,6 @@ static void thread_ended(void *unused)
 		if (loop->slot && loop->tid == tid)
 			loop_leave(loop);
 	}
-	fork_thread_ended();
 }
 
 /*
@@ -107,14 +107,10 @@ _hidden_ bool loops_are_ours(void)
 	return memory->is_ours;
 }
 
-/* Whether a thread lives that has, or had, a loop. */
-_hidden_ bool loops_are_in_use(void)
+/* Whether this process is watched: not in a vfork child, which has its parent's memory. */
+_hidden_ bool loops_run_here(void)
 {
-	for (unsigned int i = 0; i < REGION_N_SLOTS; i++)
-		if (atomic_load_explicit(&memory->loops[i].state, memory_order_acquire) ==
-		    SLOT_USED)
-			return true;
-	return false;
+	return watch_is_open() && getpid() == watch.pid && memory->is_ours;
 }
 
 _hidden_ struct loop *loop_at(unsigned int index)
@@ -202,9 +198,50 @@ _hidden_ struct loop *loop_start(enum framework framework, int epoll_fd, uint64_
 	atomic_store_explicit(&loop->slot->tstate_raddr, tstate_raddr, memory_order_relaxed);
 	loop->epoll_key = epoll_fd ^ LOOP_EPOLL_KEY;
 	loop->carry = 0;
+	loop->takes_epoll = false;
 	thread_loop = loop;
 	loop_turn_begin(loop);
 	return loop;
+}
+
+/*
+ * Whether the innermost frame is that of the method in which the loop runs, and not of a callback
+ * that it has called. Where frames cannot be read it is taken for it. Through the kernel: this may
+ * be a signal handler.
+ */
+static bool loop_polls_itself(const struct loop *loop)
+{
+	uint64_t tstate_raddr = atomic_load_explicit(&loop->tstate_raddr, memory_order_relaxed);
+	struct pyframe_stack found;
+	struct pyframe_text text;
+	const char *name;
+	size_t length;
+
+	if (!watch.is_frames_ok)
+		return true;
+	if (pyframe_walk(&watch.pyframe, &watch.remote, tstate_raddr, &found) || !found.n_frames ||
+	    pyframe_describe(&watch.pyframe, &watch.remote, &found.frames[0], &text))
+		return false;
+	/* Hub.run(), up to 3.10 without its class. */
+	length = text.function_len;
+	name = text.function + length - strlen("run");
+	return length >= strlen("run") && !memcmp(name, "run", strlen("run")) &&
+	       (length == strlen("run") || name[-1] == '.');
+}
+
+/* Return: whether this is what the loop itself sleeps on, found out by that it does. */
+_hidden_ _cold_ bool loop_take_epoll(struct loop *loop, int epoll_fd)
+{
+	int saved_errno = errno;
+	bool is_own = loop->epoll_key == (-1 ^ LOOP_EPOLL_KEY) && room_is_enough() &&
+		      loop_polls_itself(loop);
+
+	errno = saved_errno;
+	if (!is_own)
+		return false;
+	loop->slot->epoll_fd = epoll_fd;
+	loop->epoll_key = epoll_fd ^ LOOP_EPOLL_KEY;
+	return true;
 }
 
 /* The framework says that this thread's loop runs no more: its turn ends here. */
@@ -236,6 +273,7 @@ static void callback_reset(struct loop *loop)
 	loop->callback_calls = 0;
 	loop->callback_reported = 0;
 	loop->callback_gil_wait = 0;
+	loop->callback_collection = 0;
 	loop->short_calls.sum = 0;
 	loop->short_calls.max = 0;
 	loop->short_calls.n = 0;
@@ -274,6 +312,8 @@ _hidden_ _cold_ void loop_callback_slow(struct loop *loop, uint64_t now, uint64_
 	loop->is_in_call = true;
 	loop->is_turn_noted = true;
 	retry_flush(loop);
+	if (loop->gil_start)
+		gil_flush(loop);
 	if (loop->short_calls.sum >= watch.limits.slow_callback)
 		emit_short_calls(loop);
 	if (span >= watch.limits.slow_callback)
@@ -330,10 +370,9 @@ static _cold_ void loop_warm(struct loop *loop, uint64_t now)
 {
 	struct slot *slot = loop->slot;
 
-	if (now < watch.limits.warm)
-		return;
-	loop->is_warm = true;
-	if (!watch.limits.warm)
+	loop->is_warm = now >= watch.limits.warm;
+	atomic_store_explicit(&slot->is_warming, !loop->is_warm, memory_order_relaxed);
+	if (!loop->is_warm || !watch.limits.warm)
 		return;
 	memset(&slot->turn, 0, sizeof(slot->turn));
 	memset(&slot->callback, 0, sizeof(slot->callback));
@@ -368,6 +407,7 @@ _hidden_ void loop_turn_begin(struct loop *loop)
 	loop->turn_slow = 0;
 	loop->turn_reported = 0;
 	loop->turn_gil_wait = 0;
+	loop->turn_collection = 0;
 	loop->turn_max = 0;
 	loop->is_turn_noted = false;
 	loop->tick = tick && watch.limits.is_tick_enough ? tick : LOOP_NO_TICK;
@@ -375,7 +415,7 @@ _hidden_ void loop_turn_begin(struct loop *loop)
 	if (unlikely(loop->is_in_call))
 		call_left(loop);
 	loop->is_open = true;
-	loop->is_ready = loop->framework == FRAMEWORK_ASYNCIO;
+	loop->is_ready = loop->framework != FRAMEWORK_UVLOOP;
 	atomic_store_explicit(&slot->callback_start, now, memory_order_relaxed);
 	atomic_store_explicit(&slot->turn_seq,
 			      atomic_load_explicit(&slot->turn_seq, memory_order_relaxed) + 1,

@@ -2,6 +2,7 @@
 /* Loop: where a turn ends and the next begins, on the thread that runs it */
 #pragma once
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,13 +41,18 @@ struct retry {
  */
 struct loop {
 	/* The first cache line is all that a turn touches here. */
-	_Alignas(64) bool is_open; /* a turn is open */
-	bool is_in_call;	   /* in a hooked call, or in our own slow path */
-	bool is_noted;		   /* what follows the last edge is to be looked at */
-	bool is_turn_noted;	   /* the counters of the turn are not all nought */
-	int epoll_key;		   /* the loop's epoll descriptor ^ LOOP_EPOLL_KEY; 0: none */
+	_Alignas(64) union {
+		struct {
+			bool is_open;	    /* a turn is open */
+			bool is_in_call;    /* in a hooked call, or in our own slow path */
+			bool is_noted;	    /* what follows the last edge is to be looked at */
+			bool is_turn_noted; /* the counters of the turn are not all nought */
+		};
+		uint32_t marks; /* the four in one */
+	};
+	int epoll_key; /* the loop's epoll descriptor ^ LOOP_EPOLL_KEY; 0: none */
 	struct slot *slot;
-	bool is_ready;		 /* asyncio: a turn is open, and no callback of it runs */
+	bool is_ready;		 /* not uvloop: a turn is open, and no callback of it runs */
 	bool is_warm;		 /* the slot's figures are of what is judged */
 	bool has_inner;		 /* uvloop: the open pair holds pairs that have ended */
 	uint32_t turn_first;	 /* callback_seq, its lower half, when the turn began */
@@ -68,6 +74,12 @@ struct loop {
 	uint64_t turn_reported;
 	uint64_t callback_gil_wait; /* ticks */
 	uint64_t turn_gil_wait;
+	uint64_t callback_collection;
+	uint64_t turn_collection;
+	uint64_t collection_start; /* of garbage; 0: none runs */
+	uint64_t gil_start;	   /* of waits for the GIL with nothing between them; 0: none */
+	uint64_t gil_end;	   /* of the last of them */
+	uint32_t gil_n;
 	uint64_t turn_max; /* the longest callback of the turn, and what it ran */
 	uint32_t turn_max_file_str;
 	uint32_t turn_max_function_str;
@@ -81,9 +93,14 @@ struct loop {
 	int refused_fd;	       /* a lock on this file was refused just before */
 	uint32_t refused_call; /* the hooked call of this callback that comes next then */
 	struct retry retry;
+	bool takes_epoll; /* its framework does not say which: the next that is polled is its own */
 };
 
 static_assert(offsetof(struct loop, call_start) == 64, "the hot cache line");
+
+/* A turn is open and there is nothing to look at: in the turn, or in the callback that runs. */
+#define LOOP_TURN_PLAIN	    htole32(0x00000001)
+#define LOOP_CALLBACK_MARKS htole32(0x00ffffff)
 
 /* No descriptor is as large (Linux: fs.nr_open is at most 2^30 - 1), so no key of one is 0. */
 #define LOOP_EPOLL_KEY 0x40000000
@@ -103,12 +120,14 @@ extern __thread struct loop *thread_loop __attribute__((tls_model("initial-exec"
 
 bool loops_init(void);
 bool loops_are_ours(void);
-bool loops_are_in_use(void);
+bool loops_run_here(void);
 struct loop *loop_at(unsigned int index);
 struct loop *loop_start(enum framework framework, int epoll_fd, uint64_t tstate_raddr);
+bool loop_take_epoll(struct loop *loop, int epoll_fd);
 void loop_stop(void);
 void loop_forget(void);
 
+void gil_flush(struct loop *loop); /* call-gil.c */
 void loop_turn_end(struct loop *loop);
 void loop_turn_begin(struct loop *loop);
 void loop_callback_slow(struct loop *loop, uint64_t now, uint64_t span,
@@ -139,11 +158,12 @@ static inline uint64_t loop_callback_edge(struct loop *loop, uint64_t now)
 	return span;
 }
 
-/* Whether the callback that just ended deserves a second look; so it does when it left a call by a
- * jump. */
+/* Whether the callback of an open turn that just ended deserves a second look; so it does when it
+ * left a call by a jump. */
 static inline bool loop_callback_is_slow(const struct loop *loop, uint64_t span)
 {
-	return span >= watch.limits.notable || (loop->is_noted | loop->is_in_call);
+	return span >= watch.limits.notable ||
+	       (loop->marks & LOOP_CALLBACK_MARKS) != LOOP_TURN_PLAIN;
 }
 
 /* Callbacks that have ended in the turn. */
@@ -166,8 +186,7 @@ static inline bool loop_turn_pass(struct loop *loop)
 
 	/* A turn of no callback is ended in full, or it might never end. */
 	if (unlikely(loop->tick != atomic_load_explicit(&watchdog_tick, memory_order_relaxed) ||
-		     !loop->is_open || loop->is_noted || loop->is_turn_noted ||
-		     span - 1 >= watch.limits.long_turn - 1))
+		     loop->marks != LOOP_TURN_PLAIN || span - 1 >= watch.limits.long_turn - 1))
 		return false;
 	hist_add(&slot->turn, span);
 	loop->lag_origin = loop->turn_start;

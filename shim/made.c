@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Made: where a connection was made
+ * Made: where a connection was made, or a file opened
  *
  * A connection that nobody closes is found when its object is dropped or its loop closes, far from
  * the line that opened it. asyncio and uvloop both call connect() while the coroutine that wants
  * the connection is on the stack: that stack is kept until another connection has the descriptor.
  * libuv closes by a bare system call, so whether the descriptor still means the same socket is
  * asked of the kernel before use. What was accepted was made by nobody's line, and has no place
- * here. Of a loop it is where it was run for the first time.
+ * here. Of a loop it is where it was run for the first time, of a file where it was opened (strict
+ * mode, shim/py/file.c).
  *
  * Written by the thread that owns the descriptor; two threads that race over one descriptor race
  * over the descriptor itself. Keeping a stack costs a microsecond or two a connection.
@@ -69,6 +70,13 @@ _hidden_ void made_here_once(int fd)
 	    (!made[fd].stack.n_frames || !fd_mark_holds(&made[fd].mark)))
 		made_here(fd);
 	errno = saved_errno;
+}
+
+/* By a thread without a loop: what is kept of an earlier one with this descriptor is not of it. */
+_hidden_ void made_elsewhere(int fd)
+{
+	if ((unsigned int)fd < MADE_N_FDS && made[fd].stack.n_frames)
+		made[fd].stack.n_frames = 0;
 }
 
 _hidden_ bool made_stack(int fd, struct stack_buf *ret_stack)

@@ -13,10 +13,9 @@
  */
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/defs.h"
+#include "base/kernel.h"
 #include "private-fd.h"
 
 /* linux/close_range.h, Linux 5.9; not in the headers of all that we are built on. */
@@ -33,20 +32,20 @@ static void close_run(unsigned int first, unsigned int last)
 {
 	struct rlimit limit;
 
-	if (!syscall(SYS_close_range, first, last, 0))
+	if (!kernel_call(SYS_close_range, first, last, 0))
 		return;
 	last = MIN(last, MAX_CLOSED_SINGLY);
-	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < last)
+	if (!kernel_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) && limit.rlim_cur < last)
 		last = (unsigned int)limit.rlim_cur;
 	for (unsigned int fd = first; fd <= last; fd++)
-		syscall(SYS_close, fd);
+		kernel_call(SYS_close, fd);
 }
 
 /* Container runtimes forbid unshare() more often than close_range(). */
 static bool leave_table(unsigned int first_closed)
 {
-	return !syscall(SYS_close_range, first_closed, ~0u, CLOSE_RANGE_UNSHARE) ||
-	       !unshare(CLONE_FILES);
+	return !kernel_call(SYS_close_range, first_closed, ~0u, CLOSE_RANGE_UNSHARE) ||
+	       !kernel_call(SYS_unshare, CLONE_FILES);
 }
 
 /*

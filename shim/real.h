@@ -2,6 +2,7 @@
 /* The real functions behind the hooked symbols */
 #pragma once
 
+#include <aio.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -14,6 +15,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -33,9 +35,11 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <syslog.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include <utime.h>
 
 #include "base/defs.h"
 
@@ -66,6 +70,21 @@ int __fxstat(int version, int fd, struct stat *found);
 int __fxstat64(int version, int fd, struct stat64 *found);
 int __fxstatat(int version, int dir_fd, const char *path, struct stat *found, int flags);
 int __fxstatat64(int version, int dir_fd, const char *path, struct stat64 *found, int flags);
+/* <resolv.h> brings names of its own that are ours: MIN, p_type. */
+struct __res_state;
+int res_query(const char *name, int class, int type, unsigned char *answer, int answer_bytes);
+int res_search(const char *name, int class, int type, unsigned char *answer, int answer_bytes);
+int res_nquery(struct __res_state *state, const char *name, int class, int type,
+	       unsigned char *answer, int answer_bytes);
+int res_nsearch(struct __res_state *state, const char *name, int class, int type,
+		unsigned char *answer, int answer_bytes);
+void __syslog_chk(int priority, int flag, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void __vsyslog_chk(int priority, int flag, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+/* libc's, declared by libcap (sys/capability.h). */
+int capset(void *header, const void *data);
 
 enum hook {
 #define HOOK(family, symbol, need) HOOK_##symbol,

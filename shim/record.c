@@ -19,14 +19,19 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/kernel.h"
 #include "config.h"
 #include "record.h"
 #include "watch.h"
+#include "wire/arena.h"
 #include "wire/recording.h"
 #include "wire/ring.h"
 
 /* Slots are 13 KB each and matter at the end; a process that is killed loses this much of them. */
 #define SLOTS_EVERY_NS (1 * NSEC_PER_SEC)
+
+/* A thread that is in the middle of a string for longer has left it. */
+#define UNFINISHED_MAX_NS (1 * NSEC_PER_SEC)
 
 enum record_state {
 	RECORD_NONE = 0, /* nothing written yet */
@@ -38,8 +43,10 @@ static enum record_state state;
 static unsigned int n_files; /* a daemon may come and go, and each time a new file begins */
 static int file_fd = -1;     /* during a session */
 static uint64_t dev, ino;
-static uint64_t room_bytes; /* what RLIMIT_FSIZE leaves */
-static uint32_t arena_written;
+static uint64_t room_bytes;    /* what RLIMIT_FSIZE leaves */
+static uint32_t arena_written; /* how far it was written */
+static uint32_t arena_whole;   /* and how far all of that was finished by then */
+static nsec_t unfinished_ns;   /* since when the string there is waited for; 0: it is not */
 static nsec_t slots_due_ns;
 
 static bool write_all(const void *bytes, size_t size_bytes)
@@ -50,9 +57,9 @@ static bool write_all(const void *bytes, size_t size_bytes)
 		return false;
 	room_bytes -= size_bytes;
 	while (size_bytes) {
-		ssize_t n = write(file_fd, p, size_bytes);
+		long n = kernel_call(SYS_write, file_fd, p, size_bytes);
 
-		if (n < 0 && errno == EINTR)
+		if (n == -EINTR)
 			continue;
 		if (n <= 0)
 			return false;
@@ -90,7 +97,9 @@ static int file_open(void)
 	snprintf(path, sizeof(path), "%s/loophound-%d-%llu-%u.lhr", config.dir, (int)watch.pid,
 		 (unsigned long long)(watch.region.header->started_realtime_ns / NSEC_PER_USEC),
 		 n_files);
-	return open(path, state == RECORD_NONE ? flags | O_CREAT | O_EXCL : flags, 0600);
+	if (state == RECORD_NONE)
+		flags |= O_CREAT | O_EXCL;
+	return (int)kernel_call(SYS_openat, AT_FDCWD, path, flags, 0600);
 }
 
 /* Whether it is the file we began with, and how much may be added to it. */
@@ -99,20 +108,20 @@ static bool file_is_ours(void)
 	struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
 	struct stat st;
 
-	if (fstat(file_fd, &st))
+	if (kernel_call(SYS_newfstatat, file_fd, "", &st, AT_EMPTY_PATH))
 		return false;
 	if (state == RECORD_NONE) {
 		dev = st.st_dev;
 		ino = st.st_ino;
 	}
-	getrlimit(RLIMIT_FSIZE, &limit);
+	kernel_call(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit);
 	room_bytes = limit.rlim_cur > (rlim_t)st.st_size ? limit.rlim_cur - (rlim_t)st.st_size : 0;
 	return st.st_dev == dev && st.st_ino == ino;
 }
 
 static void session_end(void)
 {
-	REAL(close)(file_fd);
+	kernel_call(SYS_close, file_fd);
 	file_fd = -1;
 }
 
@@ -135,22 +144,53 @@ static bool session_begin(void)
 		session_end();
 		return false;
 	}
-	if (state == RECORD_NONE)
-		arena_written = 0;
+	if (state == RECORD_NONE) {
+		arena_written = arena_whole = 0;
+		unfinished_ns = 0;
+	}
 	state = RECORD_RUNS;
 	return true;
 }
 
-/* Strings first: a record is worth nothing without those it names. */
+static void arena_write(uint32_t from, uint32_t to)
+{
+	if (to > from)
+		chunk_write(CHUNK_ARENA, from, (const char *)watch.region.arena + from, to - from);
+}
+
+/* Whether to wait no longer for a string: its thread was torn out of it, as by siglongjmp(). */
+static bool is_given_up(bool is_unfinished)
+{
+	nsec_t now_ns = is_unfinished ? clock_monotonic() : 0;
+
+	if (is_unfinished && unfinished_ns && now_ns - unfinished_ns > UNFINISHED_MAX_NS) {
+		unfinished_ns = 0;
+		return true;
+	}
+	if (!is_unfinished || !unfinished_ns)
+		unfinished_ns = now_ns;
+	return false;
+}
+
+/*
+ * Strings first: a record is worth nothing without those it names. One that another thread is in
+ * the middle of goes in as it is, for the sake of those behind it, and again, with these, when it
+ * is finished or given up: so each byte is written twice at most.
+ */
 static void write_arena(void)
 {
 	uint32_t used = atomic_load_explicit(&watch.region.arena->used_bytes, memory_order_acquire);
+	uint32_t from = MAX(arena_whole, sizeof(*watch.region.arena)), whole;
 
-	used = MIN(used, REGION_ARENA_BYTES);
-	if (used > arena_written)
-		chunk_write(CHUNK_ARENA, arena_written,
-			    (const char *)watch.region.arena + arena_written, used - arena_written);
-	arena_written = used;
+	used = MIN(used, REGION_ARENA_BYTES) & ~3u;
+	/* What was finished after used was read is not written yet. */
+	whole = MAX(MIN(arena_finished(&watch.region, from), used), from);
+	if (is_given_up(whole == from && from < arena_written))
+		whole = arena_written;
+	arena_write(from, MIN(whole, arena_written));
+	arena_write(arena_written, used);
+	arena_written = MAX(arena_written, used);
+	arena_whole = whole;
 }
 
 static void write_records(void)
@@ -227,6 +267,7 @@ _hidden_ void record_forget(void)
 	state = RECORD_NONE;
 	n_files = 0;
 	file_fd = -1;
-	arena_written = 0;
+	arena_written = arena_whole = 0;
+	unfinished_ns = 0;
 	slots_due_ns = 0;
 }

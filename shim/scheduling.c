@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "scheduling.h"
 
 /* Later than this and the process was stopped or starved, rather than a tick late. */
@@ -64,12 +65,12 @@ static bool schedstat_read(const struct schedule *schedule, uint64_t *ret_cpu_ns
 	uint64_t values[2] = {0};
 	char text[96];
 	unsigned int i = 0;
-	ssize_t n;
+	long n;
 
 	if (schedule->stat_fd < 0)
 		return false;
-	n = pread(schedule->stat_fd, text, sizeof(text), 0);
-	for (ssize_t at = 0; at < n && i < 2; at++) {
+	n = kernel_call(SYS_pread64, schedule->stat_fd, text, sizeof(text), 0);
+	for (long at = 0; at < n && i < 2; at++) {
 		if (text[at] >= '0' && text[at] <= '9')
 			values[i] = values[i] * 10 + (uint64_t)(text[at] - '0');
 		else
@@ -87,10 +88,10 @@ static void schedstat_open(struct schedule *schedule, int32_t tid)
 	if (schedule->tid == tid || !may_open)
 		return;
 	if (schedule->tid && schedule->stat_fd >= 0)
-		REAL(close)(schedule->stat_fd);
+		kernel_call(SYS_close, schedule->stat_fd);
 	schedule->tid = tid;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", (int)tid);
-	schedule->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
+	schedule->stat_fd = (int)kernel_call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
 /* The watchdog begins: the files of the one before it ended with its descriptor table. */

@@ -22,6 +22,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "emit.h"
 #include "exempt.h"
@@ -39,6 +41,8 @@
 #define STRICT_MAX_PROBES 16
 /* Call sites that a loop goes through and that need no walk each time; a power of two. */
 #define STRICT_N_RECENT 64
+/* Linux: of /dev/null, /dev/zero and their like, which never wait. */
+#define MEMORY_MAJOR 1
 
 _Static_assert(STRICT_N_SITES <= UINT8_MAX + 1, "recent has a byte for each");
 
@@ -84,15 +88,34 @@ _hidden_ void strict_forget(void)
 }
 
 /*
+ * Whether what was asked after is a file, and not one that the loop itself has opened: Python's
+ * open() asks, and so does a read() of all of it, which are calls by themselves.
+ */
+static bool is_old_file(const struct call_about *about)
+{
+	const struct stat *found = about->what;
+
+	if (fd_state_is_opened(about->fd))
+		return false;
+	return S_ISREG(found->st_mode) || S_ISDIR(found->st_mode) || S_ISBLK(found->st_mode);
+}
+
+/*
  * Whether a call could have waited. stdout and stderr are where a program speaks; what it writes
  * there counts when it did wait. Changes errno.
  */
 _hidden_ bool strict_wants(const struct call_about *about, int error)
 {
+	if (about->subject == SUBJECT_PATH && about->more)
+		fd_state_opened((int)about->more - 1);
 	switch (about->nature) {
 	case CALL_QUICK:
 		return false;
 	case CALL_WAITS:
+		break;
+	case CALL_ASKS:
+		if (error || !is_old_file(about))
+			return false;
 		break;
 	case CALL_WRITE:
 		if (about->fd == STDOUT_FILENO || about->fd == STDERR_FILENO)
@@ -112,10 +135,18 @@ static bool is_recursion(const struct pyframe_stack *walk, uint32_t i)
 	       walk->frames[i].lasti == walk->frames[i - 1].lasti;
 }
 
-/* However deep a function has called itself at one place, it is one site. */
-static uint64_t stack_key(enum hook hook, const struct pyframe_stack *walk)
+/* Where a line of the program's writes to now here and now there, each is a site of its own. */
+static uint64_t call_key(const struct call_about *about)
 {
-	uint64_t key = (uint64_t)hook + UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t fd = about->nature == CALL_WRITE ? (uint64_t)(unsigned int)about->fd + 1 : 0;
+
+	return ((uint64_t)about->hook ^ fd << 32) + UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* However deep a function has called itself at one place, it is one site. */
+static uint64_t stack_key(const struct call_about *about, const struct pyframe_stack *walk)
+{
+	uint64_t key = call_key(about);
 
 	for (uint32_t i = 0; i < walk->n_frames; i++) {
 		if (is_recursion(walk, i))
@@ -138,23 +169,48 @@ static struct strict_site *site_at(struct strict *table, uint64_t key)
 	return NULL;
 }
 
-static uint8_t *recent_of(struct strict *table, enum hook hook, const struct loop *loop)
+static uint8_t *recent_of(struct strict *table, const struct call_about *about,
+			  const struct loop *loop)
 {
-	uint64_t key = (spot_head(&watch.pyframe, loop->tstate_raddr) + (uint64_t)hook) *
+	uint64_t key = (spot_head(&watch.pyframe, loop->tstate_raddr) + call_key(about)) *
 		       UINT64_C(0x9e3779b97f4a7c15);
 
 	return &table->recent[key >> 32 & (STRICT_N_RECENT - 1)];
 }
 
 /* The site of the same call made from the same frames, if it was found last by them. */
-static struct strict_site *site_again(struct strict *table, enum hook hook, const struct loop *loop)
+static struct strict_site *site_again(struct strict *table, const struct call_about *about,
+				      const struct loop *loop)
 {
-	struct strict_site *site = &table->sites[*recent_of(table, hook, loop)];
+	struct strict_site *site = &table->sites[*recent_of(table, about, loop)];
 
-	if (!site->key || site->calls.hook != hook ||
+	if (!site->key || site->calls.hook != about->hook ||
+	    (about->nature == CALL_WRITE && site->calls.fd != about->fd) ||
 	    !spot_is_same(&watch.pyframe, loop->tstate_raddr, &site->spot))
 		return NULL;
 	return site;
+}
+
+static bool is_same_file(const struct stat *one, int fd)
+{
+	struct stat other;
+
+	return !REAL(fstat)(fd, &other) && other.st_dev == one->st_dev &&
+	       other.st_ino == one->st_ino;
+}
+
+/*
+ * Whether a write is what the program says, by another way than its stdout and stderr: pytest has
+ * files in their place, and leads both the descriptors and sys.stdout there.
+ */
+static bool is_said(const struct call_about *about)
+{
+	struct stat file;
+
+	if (about->nature != CALL_WRITE || REAL(fstat)(about->fd, &file))
+		return false;
+	return (S_ISCHR(file.st_mode) && major(file.st_rdev) == MEMORY_MAJOR) ||
+	       is_same_file(&file, STDOUT_FILENO) || is_same_file(&file, STDERR_FILENO);
 }
 
 static void site_begin(struct strict_site *site, uint64_t key, const struct loop *loop,
@@ -163,7 +219,8 @@ static void site_begin(struct strict_site *site, uint64_t key, const struct loop
 	const struct strict *table = &tables[loop->slot_index];
 
 	emit_stack_names(&watch.self, &table->walk, &site->stack);
-	site->is_exempt = exempt_is_import(&site->stack) || exempt_is_strict(&site->stack);
+	site->is_exempt =
+		is_said(about) || exempt_is_import(&site->stack) || exempt_is_strict(&site->stack);
 	site->calls = (struct counted_calls){
 		.hook = about->hook,
 		.fd = about->fd,
@@ -188,7 +245,7 @@ static struct strict_site *site_find(struct strict *table, struct loop *loop,
 
 	if (pyframe_walk(&watch.pyframe, &watch.self, loop->tstate_raddr, &table->walk))
 		return NULL;
-	key = stack_key(about->hook, &table->walk);
+	key = stack_key(about, &table->walk);
 	site = site_at(table, key);
 	if ((!site || !site->key) && !room_is_enough())
 		return NULL;
@@ -199,7 +256,7 @@ static struct strict_site *site_find(struct strict *table, struct loop *loop,
 	if (!site->key)
 		site_begin(site, key, loop, about);
 	spot_take(&watch.pyframe, loop->tstate_raddr, &site->spot);
-	*recent_of(table, about->hook, loop) = (uint8_t)(site - table->sites);
+	*recent_of(table, about, loop) = (uint8_t)(site - table->sites);
 	return site;
 }
 
@@ -217,7 +274,7 @@ _hidden_ bool strict_count(struct loop *loop, const struct call_about *about, ui
 
 	if (!tables || !watch.is_frames_ok || !gil_owns_tstate(loop->tstate_raddr))
 		return false;
-	site = site_again(table, about->hook, loop);
+	site = site_again(table, about, loop);
 	if (unlikely(!site))
 		site = site_find(table, loop, about);
 	if (!site || site->is_exempt)

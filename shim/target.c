@@ -167,8 +167,8 @@ static int child_text(const struct call_about *about, char *text)
 /* A number tells people more than an address; the same lock may be had by another next time. */
 static int lock_text(const struct call_about *about, char *text)
 {
-	if (about->more)
-		return snprintf(text, TARGET_MAX_BYTES, "lock of thread %d", (int)about->more);
+	if (about->fd < -1)
+		return snprintf(text, TARGET_MAX_BYTES, "lock of thread %d", -1 - about->fd);
 	return snprintf(text, TARGET_MAX_BYTES, "lock %p", about->what);
 }
 

@@ -81,7 +81,7 @@ static _cold_ void test_name_tell(uint32_t told)
 	}
 	record->head.type = RECORD_TEST;
 	record->head.flags = 0;
-	record->head.ticks = clock_ticks(watch.clock_kind);
+	record->head.ticks = clock_ticks_kernel(watch.clock_kind);
 	memcpy(record->text, text, sizeof(record->text));
 	ring_commit(&record->head, sizeof(*record));
 }

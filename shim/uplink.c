@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/kernel.h"
 #include "config.h"
 #include "private-fd.h"
 #include "record.h"
@@ -48,9 +49,10 @@ static int uplink_connect(const char *path)
 	if (!length || length >= sizeof(address.sun_path))
 		return -1;
 	memcpy(address.sun_path, path, length);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && REAL(connect)(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		REAL(close)(fd);
+	fd = (int)kernel_call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			      0);
+	if (fd >= 0 && kernel_call(SYS_connect, fd, &address, sizeof(address)) < 0) {
+		kernel_call(SYS_close, fd);
 		return -1;
 	}
 	return fd;
@@ -58,7 +60,7 @@ static int uplink_connect(const char *path)
 
 static void user_socket(char *path, size_t path_bytes)
 {
-	snprintf(path, path_bytes, HELLO_SOCKET_USER, (unsigned int)getuid());
+	snprintf(path, path_bytes, HELLO_SOCKET_USER, (unsigned int)kernel_call(SYS_getuid));
 }
 
 static int uplink_connect_any(void)
@@ -100,8 +102,8 @@ static bool hello_send(int socket_fd)
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(header), &watch.region_mark.fd, sizeof(int));
-	return REAL(sendmsg)(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-	       (ssize_t)sizeof(hello);
+	return kernel_call(SYS_sendmsg, socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+	       (long)sizeof(hello);
 }
 
 /* Tell a daemon that we are here. Return: the connection; -1 when there is none to tell. */
@@ -110,7 +112,7 @@ static int uplink_hello(void)
 	int fd = uplink_connect_any();
 
 	if (fd >= 0 && !hello_send(fd)) {
-		REAL(close)(fd);
+		kernel_call(SYS_close, fd);
 		return -1;
 	}
 	return fd;
@@ -165,7 +167,7 @@ _hidden_ bool uplink_enter(void)
 _hidden_ void uplink_leave(void)
 {
 	if (is_private && socket_mark.fd >= 0)
-		REAL(close)(socket_mark.fd);
+		kernel_call(SYS_close, socket_mark.fd);
 	socket_mark = (struct fd_mark)FD_MARK_NONE;
 }
 
@@ -173,18 +175,18 @@ _hidden_ void uplink_leave(void)
 static void uplink_listen(nsec_t now_ns)
 {
 	struct answer answer;
-	ssize_t n = REAL(recv)(socket_mark.fd, &answer, sizeof(answer), MSG_DONTWAIT);
+	long n = kernel_call(SYS_recvfrom, socket_mark.fd, &answer, sizeof(answer), MSG_DONTWAIT);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN || n == -EINTR)
 		return;
-	if (n == (ssize_t)sizeof(answer) && answer.magic == HELLO_MAGIC &&
+	if (n == (long)sizeof(answer) && answer.magic == HELLO_MAGIC &&
 	    answer.status == ANSWER_OK) {
 		is_accepted = true;
 		return;
 	}
 	/* In the program's own table it stays: its number is not ours to give away there. */
 	if (is_private)
-		REAL(close)(socket_mark.fd);
+		kernel_call(SYS_close, socket_mark.fd);
 	socket_mark = (struct fd_mark)FD_MARK_NONE;
 	is_accepted = false;
 	if (is_private && next_try_ns != UINT64_MAX)
@@ -220,7 +222,7 @@ _hidden_ void uplink_finish(void)
 _hidden_ void uplink_forget(void)
 {
 	if (fd_mark_holds(&first_socket))
-		REAL(close)(first_socket.fd);
+		kernel_call(SYS_close, first_socket.fd);
 	first_socket = (struct fd_mark)FD_MARK_NONE;
 	socket_mark = (struct fd_mark)FD_MARK_NONE;
 	is_accepted = false;

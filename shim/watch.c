@@ -34,7 +34,9 @@
 #define SHORT_CALL_NS (50 * NSEC_PER_USEC)
 /* epoll_wait() that finds something ready takes 1-2 us; one that sleeps, the time of two switches.
  */
-#define SLEEPLESS_NS	  (10 * NSEC_PER_USEC)
+#define SLEEPLESS_NS (10 * NSEC_PER_USEC)
+/* What people see on a time line; a busy neighbour of five milliseconds is 200 a second. */
+#define PAUSE_NS	  (1 * NSEC_PER_MSEC)
 #define CMDLINE_MAX_BYTES 4096
 
 _hidden_ struct watch watch = {
@@ -101,6 +103,7 @@ static void watch_set_limits(void)
 		.short_call = short_call,
 		/* In strict mode the shortest has to be looked at. */
 		.call_floor = options->is_strict ? 0 : short_call,
+		.pause = clock_span_ticks(scale, PAUSE_NS),
 		.sleepless = clock_span_ticks(scale, SLEEPLESS_NS),
 		.warm = warm_from(scale),
 		.notable = clock_span_ticks(

@@ -21,6 +21,7 @@ struct limits {
 	uint64_t call_floor; /* shorter calls are not looked at */
 	uint64_t cancel_grace;
 	uint64_t short_call; /* shorter ones are not summed up */
+	uint64_t pause;	     /* a shorter one is told of in sums alone */
 	uint64_t sleepless;  /* a poll shorter than this did not sleep */
 	uint64_t warm;	     /* the tick from which on is judged; 0: from the start */
 	uint64_t notable;    /* a shorter callback is looked at only for what it called */

@@ -12,22 +12,22 @@
  * threads need no memory fence in their turns.
  *
  * It has a descriptor table of its own (private-fd.c). It is joined before a fork and made again by
- * the next turn on either side (fork.c). It has all signals blocked, by pthread_sigmask(), so
- * that glibc's own setuid signal still reaches it. It takes no lock and allocates nothing.
+ * the next turn on either side (fork.c), and so it is where a process changes who it is (ids.c).
+ * libc does not know of it: it calls the kernel alone (thread.c).
  */
 #include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
+#include "base/kernel.h"
 #include "config.h"
 #include "fd-state.h"
 #include "fork.h"
 #include "loop.h"
 #include "sample.h"
 #include "scheduling.h"
+#include "thread.h"
 #include "uplink.h"
 #include "watchdog.h"
 
@@ -36,11 +36,9 @@
 /* Far longer than a store takes to become visible to another core. */
 #define PARK_GRACE_NS (50 * NSEC_PER_MSEC)
 /* The longest a fork waits for the watchdog, and an exit for its last words. */
+#define STOP_WAIT_NS   NSEC_PER_SEC
 #define UNLIST_WAIT_NS (100 * NSEC_PER_MSEC)
-#define STOP_WAIT_S    1
 #define EXIT_WAIT_NS   (200 * NSEC_PER_MSEC)
-/* The deepest frame is a sample's pyframe_stack, record frames and text: under 16 KiB. */
-#define STACK_BYTES (256u << 10)
 
 /* On a cache line that nothing else is written to. */
 _hidden_ _Alignas(64) _Atomic uint64_t watchdog_tick;
@@ -51,9 +49,7 @@ static _Alignas(64) uint64_t n_ticks; /* goes on where it was when the watchdog 
 static _Atomic uint32_t stop_word; /* futex: changes when the watchdog is to stop */
 static _Atomic bool is_stopping;
 static _Atomic bool is_finishing; /* the process ends */
-static pthread_t thread;
-static bool has_thread; /* to be joined; under the lock of fork.c */
-static _Atomic pid_t thread_tid;
+static bool is_stuck;		  /* it did not end in time: nobody waits for it again */
 
 /* Futex of the thread that ends the process and waits for the last words. */
 static _Atomic uint32_t last_words;
@@ -61,9 +57,9 @@ static _Atomic uint32_t last_words;
 #define LAST_WORDS_WANTED 1
 #define LAST_WORDS_SAID	  2
 
-static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
+static void futex(_Atomic uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
 {
-	return syscall(SYS_futex, word, op, value, timeout, NULL, 0);
+	kernel_call(SYS_futex, word, op, value, timeout);
 }
 
 static struct timespec timespec_of(nsec_t span_ns)
@@ -76,7 +72,7 @@ static struct timespec timespec_of(nsec_t span_ns)
 
 static uint64_t now_ticks(void)
 {
-	return clock_ticks(watch.clock_kind);
+	return clock_ticks_kernel(watch.clock_kind);
 }
 
 static uint64_t ticks_of(nsec_t span_ns)
@@ -159,19 +155,18 @@ static void say_last_words(void)
 	futex(&last_words, FUTEX_WAKE_PRIVATE, 1, NULL);
 }
 
-static void *watchdog_main(void *unused)
+static void watchdog_main(void)
 {
 	unsigned int n_quiet = 0;
 	bool may_open_files;
 
-	(void)unused;
-	prctl(PR_SET_NAME, "loophound");
-	atomic_store_explicit(&thread_tid, (pid_t)syscall(SYS_gettid), memory_order_relaxed);
+	kernel_call(SYS_prctl, PR_SET_NAME, "loophound");
 	may_open_files = uplink_enter();
 	scheduling_begin(may_open_files);
 	sample_begin(may_open_files);
-	/* Its root and working directory are its own: else setns() of a mount namespace fails. */
-	unshare(CLONE_FS);
+	/* The folder it began in would be in use for as long as it runs, and not be unmounted. */
+	if (!kernel_call(SYS_unshare, CLONE_FS))
+		kernel_call(SYS_chdir, "/");
 	while (!atomic_load_explicit(&is_stopping, memory_order_acquire))
 		watchdog_round(&n_quiet);
 	scheduling_plan(0);
@@ -180,25 +175,6 @@ static void *watchdog_main(void *unused)
 	uplink_leave();
 	atomic_store_explicit(&watchdog_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_ABSENT, memory_order_release);
-	return NULL;
-}
-
-static int watchdog_create(void)
-{
-	sigset_t all, before;
-	pthread_attr_t attr;
-	int r;
-
-	r = pthread_attr_init(&attr);
-	if (r)
-		return r;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&thread, &attr, watchdog_main, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return r;
 }
 
 static void park_end(void)
@@ -222,19 +198,25 @@ _hidden_ _cold_ void watchdog_call(void)
 	errno = saved_errno;
 }
 
+/* Return: whether it is through, after a moment if need be. Under the lock of fork.c. */
+static bool watchdog_wait(void)
+{
+	is_stuck = !thread_join(is_stuck ? 0 : clock_monotonic() + STOP_WAIT_NS);
+	return !is_stuck;
+}
+
 /* Make the thread, unless it is there. Under the lock of fork.c. */
 _hidden_ void watchdog_start(void)
 {
 	if (atomic_load_explicit(&watchdog_state, memory_order_acquire) != WATCHDOG_ABSENT ||
 	    atomic_load_explicit(&is_finishing, memory_order_acquire))
 		return;
-	/* One that a fork could not wait for has ended since. */
-	if (has_thread)
-		pthread_join(thread, NULL);
+	/* One that could not be waited for is through, but may not have left its stack yet. */
+	if (!watchdog_wait())
+		return;
 	atomic_store_explicit(&is_stopping, false, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_state, WATCHDOG_AWAKE, memory_order_relaxed);
-	has_thread = !watchdog_create();
-	if (has_thread) {
+	if (!thread_start(watchdog_main)) {
 		watch_detects(DETECTOR_SAMPLES);
 	} else {
 		watch_lost(LOSS_WATCHDOG_MISSING);
@@ -251,42 +233,24 @@ static void watchdog_tell_to_stop(void)
 }
 
 /*
- * A joined thread has still to close its descriptors, and until it has it counts in
- * /proc/self/stat, where CPython 3.12 looks whether it forks in a process with threads.
- */
-static void await_unlisted(pid_t tid)
-{
-	nsec_t until_ns = clock_monotonic() + UNLIST_WAIT_NS;
-
-	while (!syscall(SYS_tgkill, watch.pid, tid, 0) && clock_monotonic() < until_ns)
-		sched_yield();
-}
-
-/*
- * Before a fork: end the thread and wait until it is gone. It sleeps, or is done within a sample;
- * only a recording on a disk that hangs can hold it, and then the fork goes on without waiting.
- * Under the lock of fork.c.
+ * End the thread and wait until it is gone. It sleeps, or is done within a sample; only a recording
+ * on a disk that hangs can hold it, and then the caller goes on without waiting, and it ends when
+ * it can. Under the lock of fork.c.
  */
 _hidden_ void watchdog_stop(void)
 {
-	struct timespec until;
-	int cancel_state, r;
-
-	if (!has_thread)
+	if (!thread_is_there())
 		return;
 	watchdog_tell_to_stop();
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += STOP_WAIT_S;
-	/* Joining is a cancellation point, and fork() is none. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-	r = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until);
-	pthread_setcancelstate(cancel_state, NULL);
-	if (r) {
-		atomic_store_explicit(&is_stopping, false, memory_order_release);
-		return;
-	}
-	has_thread = false;
-	await_unlisted(atomic_load_explicit(&thread_tid, memory_order_relaxed));
+	if (watchdog_wait())
+		thread_await_unlisted(clock_monotonic() + UNLIST_WAIT_NS);
+}
+
+/* It is to end, and nobody can wait for it. */
+_hidden_ void watchdog_dismiss(void)
+{
+	if (thread_is_there())
+		watchdog_tell_to_stop();
 }
 
 /* The process ends: the rest of a recording is written, by the watchdog if there is one. */
@@ -321,7 +285,8 @@ _hidden_ void watchdog_forget(void)
 {
 	sample_forget();
 	scheduling_forget();
-	has_thread = false;
+	thread_forget();
+	is_stuck = false;
 	atomic_store_explicit(&is_finishing, false, memory_order_relaxed);
 	atomic_store_explicit(&last_words, LAST_WORDS_NONE, memory_order_relaxed);
 	atomic_store_explicit(&watchdog_tick, 0, memory_order_relaxed);

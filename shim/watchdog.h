@@ -21,6 +21,7 @@ extern _Atomic uint64_t watchdog_tick;
 void watchdog_call(void);
 void watchdog_start(void);
 void watchdog_stop(void);
+void watchdog_dismiss(void);
 void watchdog_finish(void);
 void watchdog_forget(void);
 

@@ -5,7 +5,7 @@
  * The counter is used only where it runs at one rate through every power state and on every core
  * ("invariant"), and where the kernel itself trusts it. The rate is not asked of the hardware: it
  * is measured between two points that both clocks know. The error of one point is the time of a
- * clock_gettime() (tens of ns), so a base of 1 ms is good to 1e-4 and one of 1 s to 1e-7.
+ * system call (100 ns), so a base of 1 ms is good to 1e-4 and one of 1 s to 1e-7.
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -61,9 +61,9 @@ enum clock_kind clock_best_kind(void)
 /* Take the point from which clock_scale_rate() measures. The rate is that of ns until then. */
 void clock_scale_start(enum clock_kind kind, struct clock_scale *ret_scale)
 {
-	uint64_t before = clock_ticks(kind);
+	uint64_t before = clock_ticks_kernel(kind);
 	uint64_t ns = clock_monotonic();
-	uint64_t after = clock_ticks(kind);
+	uint64_t after = clock_ticks_kernel(kind);
 
 	ret_scale->ticks0 = before + (after - before) / 2;
 	ret_scale->ns0 = ns;

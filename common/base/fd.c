@@ -10,10 +10,10 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/kernel.h"
 
 /* Above what programs loop over by hand, and low enough not to grow the kernel's table by much. */
 #define FD_HIGH_BASE 900
@@ -47,7 +47,7 @@ int fd_move_high(int low_fd)
  */
 static int fd_stat(int fd, struct stat *ret_st)
 {
-	return (int)syscall(SYS_newfstatat, fd, "", ret_st, AT_EMPTY_PATH);
+	return (int)kernel_call(SYS_newfstatat, fd, "", ret_st, AT_EMPTY_PATH);
 }
 
 /* Remember which file fd is; it becomes the mark's to close. */

@@ -74,6 +74,7 @@
 static const struct pyframe_layout layout_tables[] = {
 	{
 		.minor = 8,
+		.gc_callbacks = 560,
 		LAYOUT_OBJECTS,
 		LAYOUT_FRAME_OBJECTS,
 		.await_kind = AWAIT_STACKTOP_POINTER,
@@ -88,6 +89,7 @@ static const struct pyframe_layout layout_tables[] = {
 	},
 	{
 		.minor = 9,
+		.gc_callbacks = 832,
 		LAYOUT_OBJECTS,
 		LAYOUT_FRAME_OBJECTS,
 		.await_kind = AWAIT_STACKTOP_POINTER,
@@ -102,6 +104,7 @@ static const struct pyframe_layout layout_tables[] = {
 	},
 	{
 		.minor = 10,
+		.gc_callbacks = 832,
 		LAYOUT_OBJECTS,
 		LAYOUT_FRAME_OBJECTS,
 		.await_kind = AWAIT_STACK_DEPTH,
@@ -117,6 +120,7 @@ static const struct pyframe_layout layout_tables[] = {
 	},
 	{
 		.minor = 11,
+		.gc_callbacks = 864,
 		LAYOUT_OBJECTS,
 		LAYOUT_AWAIT_3_11,
 		.await_opcodes = {OPCODE_RESUME, OPCODE_RESUME_QUICK_3_11},
@@ -151,6 +155,7 @@ static const struct pyframe_layout layout_tables[] = {
 	},
 	{
 		.minor = 12,
+		.gc_callbacks = 328,
 		LAYOUT_OBJECTS,
 		LAYOUT_AWAIT_3_11,
 		.await_opcodes = {OPCODE_RESUME, OPCODE_INSTRUMENTED_RESUME_3_12},
@@ -290,6 +295,14 @@ static const struct layout_rule layout_rules[] = {
 #define LAYOUT_AT_INTERP_BYTES	48
 static const uint16_t layout_at_ascii_bytes[_RULE_N_VERSIONS] = {560, 640, 736};
 
+/*
+ * interpreter_state.gc, and of struct _gc_runtime_state the last field that is told of before
+ * garbage and callbacks: collecting, from 3.15 on frame.
+ */
+static const uint16_t layout_at_interp_gc[_RULE_N_VERSIONS] = {80, 88, 88};
+static const uint16_t layout_at_gc_field[_RULE_N_VERSIONS] = {576, 656, 768};
+#define LAYOUT_GC_FIELD_TO_CALLBACKS 16
+
 struct layout_offsets {
 	int version; /* RULE_3_* */
 	uint64_t words[LAYOUT_MAX_OFFSETS_BYTES / 8];
@@ -333,6 +346,18 @@ static void layout_apply_await(struct pyframe_layout *layout)
 						   : AWAIT_STACK_POINTER_2;
 }
 
+/* No stack needs it: where it makes no sense it is not known. */
+static void layout_apply_gc(const struct layout_offsets *offsets, struct pyframe_layout *layout)
+{
+	uint64_t gc = layout_word(offsets, layout_at_interp_gc[offsets->version]);
+	uint64_t field = layout_word(offsets, layout_at_gc_field[offsets->version]);
+	uint64_t bytes = MIN(layout->interp_bytes, LAYOUT_MAX_STRUCT_BYTES);
+
+	if (gc < bytes && field < bytes - gc && gc % 8 == 0 && field % 8 == 0 &&
+	    gc + field + LAYOUT_GC_FIELD_TO_CALLBACKS + 8 <= bytes)
+		layout->gc_callbacks = (uint32_t)(gc + field) + LAYOUT_GC_FIELD_TO_CALLBACKS;
+}
+
 /* Fields that 3.13 leaves unsaid, and facts that are no offsets. */
 static int layout_apply_rest(const struct layout_offsets *offsets, struct pyframe_layout *layout)
 {
@@ -362,6 +387,7 @@ static int layout_apply_rest(const struct layout_offsets *offsets, struct pyfram
 		layout->frame_stack = 64;
 	}
 	layout_apply_await(layout);
+	layout_apply_gc(offsets, layout);
 	return 0;
 }
 

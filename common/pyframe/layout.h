@@ -104,6 +104,10 @@ struct pyframe_layout {
 	uint32_t set_mask;
 	uint64_t interp_bytes; /* 3.13 on */
 
+	/* The collector's list of callables, in the interpreter (3.8: the runtime); 0: not known.
+	 */
+	uint32_t gc_callbacks;
+
 	uint32_t gen_name; /* gi_qualname is the next pointer, on every version */
 	uint32_t gen_code; /* 3.8-3.11 */
 	uint32_t gen_iframe;

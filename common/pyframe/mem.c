@@ -9,8 +9,7 @@
  * it only ever costs this much where the cheap way does not exist.
  *
  * This runs in the watched process, called from its hooks and its watchdog. The system calls are
- * therefore made here and not by libc: libc's would change errno, would be cancellation points,
- * and open(), pread() and close() are names the shim itself stands in for.
+ * therefore made without libc (base/kernel.h).
  *
  * A thread with a descriptor table of its own has a cheaper way to its own process: it writes the
  * ranges into a file in memory of which it has a mapping. The kernel ends the write at a bad
@@ -32,6 +31,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "pyframe/mem.h"
 
 /* "/proc/" + 10 digits + "/mem" + NUL is 21. */
@@ -41,50 +41,10 @@
 /* The longest read: spans of a trail. What is longer goes the other way. */
 #define MEM_WINDOW_BYTES (64u << 10)
 
-/* Return: the result, or -errno, with errno untouched. */
-static long mem_syscall(long number, long a, long b, long c, long d, long e, long f)
-{
-#if defined(__x86_64__)
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return ret;
-#elif defined(__aarch64__)
-	register long x8 __asm__("x8") = number;
-	register long x0 __asm__("x0") = a;
-	register long x1 __asm__("x1") = b;
-	register long x2 __asm__("x2") = c;
-	register long x3 __asm__("x3") = d;
-	register long x4 __asm__("x4") = e;
-	register long x5 __asm__("x5") = f;
-
-	__asm__ volatile("svc #0"
-			 : "+r"(x0)
-			 : "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5), "r"(x8)
-			 : "memory", "cc");
-	return x0;
-#else
-	int saved_errno = errno;
-	long ret = syscall(number, a, b, c, d, e, f);
-
-	if (ret < 0)
-		ret = -errno;
-	errno = saved_errno;
-	return ret;
-#endif
-}
-
 static long mem_vm_readv(pid_t pid, struct iovec *local, const struct iovec *remote,
 			 size_t n_remote)
 {
-	return mem_syscall(SYS_process_vm_readv, pid, (long)local, 1, (long)remote, (long)n_remote,
-			   0);
+	return kernel_call(SYS_process_vm_readv, pid, local, 1, remote, n_remote);
 }
 
 /* What the kernel answers when the call as such is not to be had, as opposed to this address. */
@@ -101,13 +61,13 @@ static bool mem_is_refused(long r)
  */
 static long mem_window_map(long fd)
 {
-	long r = mem_syscall(SYS_ftruncate, fd, MEM_WINDOW_BYTES, 0, 0, 0, 0);
+	long r = kernel_call(SYS_ftruncate, fd, MEM_WINDOW_BYTES);
 
 	if (r == 0)
-		r = mem_syscall(SYS_fcntl, fd, F_ADD_SEALS,
-				F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0, 0, 0);
+		r = kernel_call(SYS_fcntl, fd, F_ADD_SEALS,
+				F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	if (r == 0)
-		r = mem_syscall(SYS_mmap, 0, MEM_WINDOW_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+		r = kernel_call(SYS_mmap, 0, MEM_WINDOW_BYTES, PROT_READ, MAP_SHARED, fd, 0);
 	return r;
 }
 
@@ -122,19 +82,17 @@ static long mem_window_map(long fd)
 int mem_window_open(pid_t pid, struct mem_window *ret_window)
 {
 	static const char name[] = "loophound-window";
-	long fd = mem_syscall(SYS_memfd_create, (long)name, MFD_CLOEXEC | MFD_ALLOW_SEALING, 0, 0,
-			      0, 0),
-	     at;
+	long fd = kernel_call(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING), at;
 
 	*ret_window = (struct mem_window){NULL, 0, -1};
 	if (fd < 0)
 		return (int)fd;
 	at = mem_window_map(fd);
 	if (at < 0 && at > -MEM_PAGE_BYTES) {
-		mem_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+		kernel_call(SYS_close, fd);
 		return (int)at;
 	}
-	mem_syscall(SYS_madvise, at, MEM_WINDOW_BYTES, MADV_DONTFORK, 0, 0, 0);
+	kernel_call(SYS_madvise, at, MEM_WINDOW_BYTES, MADV_DONTFORK);
 	*ret_window = (struct mem_window){(uint8_t *)at, pid, (int)fd};
 	return 0;
 }
@@ -143,8 +101,8 @@ void mem_window_close(struct mem_window *window)
 {
 	if (!window->bytes)
 		return;
-	mem_syscall(SYS_munmap, (long)window->bytes, MEM_WINDOW_BYTES, 0, 0, 0, 0);
-	mem_syscall(SYS_close, window->fd, 0, 0, 0, 0, 0);
+	kernel_call(SYS_munmap, window->bytes, MEM_WINDOW_BYTES);
+	kernel_call(SYS_close, window->fd);
 	*window = (struct mem_window){NULL, 0, -1};
 }
 
@@ -170,11 +128,11 @@ static int mem_read_proc(pid_t pid, uint64_t raddr, void *buf, size_t size_bytes
 	long fd, r;
 
 	mem_proc_path(pid, path);
-	fd = mem_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	fd = kernel_call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return (int)fd;
-	r = mem_syscall(SYS_pread64, fd, (long)buf, (long)size_bytes, (long)raddr, 0, 0);
-	mem_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	r = kernel_call(SYS_pread64, fd, buf, size_bytes, raddr);
+	kernel_call(SYS_close, fd);
 	/* A hole is EIO here, an address above all others EINVAL: it is taken for a negative one.
 	 */
 	if (r == -EIO || r == -EINVAL)
@@ -193,8 +151,7 @@ static bool window_read(const struct mem *mem, const struct iovec *ranges, size_
 	if (!window || !window->bytes || window->pid != mem->pid || !n_bytes ||
 	    n_bytes > MEM_WINDOW_BYTES)
 		return false;
-	if (mem_syscall(SYS_pwritev, window->fd, (long)ranges, (long)n_ranges, 0, 0, 0) !=
-	    (long)n_bytes)
+	if (kernel_call(SYS_pwritev, window->fd, ranges, n_ranges, 0, 0) != (long)n_bytes)
 		return false;
 	memcpy(buf, window->bytes, n_bytes);
 	return true;

@@ -109,6 +109,14 @@ static bool memo_is_key(const uint64_t *words, const uint64_t *key)
 		       (MEMO_IDS - MEMO_CODE) * sizeof(words[0]));
 }
 
+static void memo_take_entry(const uint64_t words[static MEMO_ENTRY_WORDS], struct memo_name *name)
+{
+	name->is_known = true;
+	name->line = (int32_t)(uint32_t)words[MEMO_SEQUENCE];
+	name->file_id = (uint32_t)(words[MEMO_IDS] >> 32);
+	name->function_id = (uint32_t)words[MEMO_IDS];
+}
+
 static void memo_find(const struct memo *memo, struct memo_name *name)
 {
 	uint64_t words[MEMO_ENTRY_WORDS], key[MEMO_ENTRY_WORDS];
@@ -118,10 +126,7 @@ static void memo_find(const struct memo *memo, struct memo_name *name)
 	for (uint32_t way = 0; way < 2; way++) {
 		if (!memo_load(&memo->entries[place ^ way], words) || !memo_is_key(words, key))
 			continue;
-		name->is_known = true;
-		name->line = (int32_t)(uint32_t)words[MEMO_SEQUENCE];
-		name->file_id = (uint32_t)(words[MEMO_IDS] >> 32);
-		name->function_id = (uint32_t)words[MEMO_IDS];
+		memo_take_entry(words, name);
 		return;
 	}
 }
@@ -210,6 +215,29 @@ void memo_recall(const struct memo *memo, const struct pyframe *p, const struct 
 	for (uint32_t i = 0; i < n_frames; i++)
 		if (ret_names[i].is_code)
 			memo_find(memo, &ret_names[i]);
+}
+
+/**
+ * memo_recall_last() - What was remembered last of an instruction, without a look at its code
+ * object
+ *
+ * For memory that is gone for good. A code object that was freed and followed by another one at the
+ * same address, with the same instruction, in the time since it was remembered, cannot be told.
+ */
+bool memo_recall_last(const struct memo *memo, struct memo_name *name)
+{
+	uint64_t words[MEMO_ENTRY_WORDS];
+	uint32_t place = memo_place(memo, &name->addr);
+
+	for (uint32_t way = 0; way < 2 && !name->is_known; way++) {
+		if (!memo_load(&memo->entries[place ^ way], words) ||
+		    words[MEMO_CODE] != name->addr.code_raddr ||
+		    words[MEMO_LASTI] != name->addr.lasti)
+			continue;
+		memo_take_entry(words, name);
+		name->first_line = (int32_t)(uint32_t)words[MEMO_TABLE_BYTES_FIRST_LINE];
+	}
+	return name->is_known;
 }
 
 /**

@@ -40,6 +40,9 @@ struct memo {
 void memo_recall(const struct memo *memo, const struct pyframe *p, const struct mem *mem,
 		 const struct pyframe_addr *frames, uint32_t n_frames, struct memo_name *ret_names);
 
+/* Where the code object can be looked at no longer. */
+bool memo_recall_last(const struct memo *memo, struct memo_name *name);
+
 /* Return: false when it was not kept: the code object has changed, or another thread writes. */
 bool memo_remember(const struct memo *memo, const struct pyframe *p, const struct mem *mem,
 		   const struct memo_name *name);

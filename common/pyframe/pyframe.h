@@ -44,7 +44,8 @@ enum pyframe_end {
 	PYFRAME_END_COMPLETE = 0,
 	PYFRAME_END_DEPTH,	/* deeper than PYFRAME_MAX_FRAMES: the outer frames are missing */
 	PYFRAME_END_UNREADABLE, /* an address could not be read: the outer frames are missing */
-	PYFRAME_END_INVALID, /* not a code object, bad owner, cycle: the outer frames are missing */
+	PYFRAME_END_INVALID, /* not a code object, bad owner, cycle, a generator with no caller: the
+			      * outer frames are missing */
 	PYFRAME_END_TORN,    /* it moved while it was read: the inner frames are missing */
 };
 

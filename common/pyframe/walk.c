@@ -348,7 +348,9 @@ static void walk_chain(struct walk *w, uint64_t frame_raddr)
 	for (uint32_t step = 0; step < WALK_MAX_STEPS; step++) {
 		if (!frame_raddr) {
 			w->is_rooted = step == 0 || walk_is_root(l, &frame);
-			w->stack->end = PYFRAME_END_COMPLETE;
+			/* The own thread's chain ends where it ends, whoever is last in it. */
+			w->stack->end = w->is_rooted || is_self ? PYFRAME_END_COMPLETE
+								: PYFRAME_END_INVALID;
 			return;
 		}
 		bytes = walk_load_frame(w, frame_raddr);

@@ -10,3 +10,4 @@
 #define ARENA_MAX_STRING 4096
 
 uint32_t arena_append(const struct region *region, const char *text, size_t length);
+uint32_t arena_finished(const struct region *region, uint32_t from);

@@ -7,6 +7,7 @@
  * fits; arena_string() copies a string out and never reads past the arena.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "wire/check.h"
@@ -30,6 +31,8 @@ static uint32_t record_fixed_bytes(unsigned int type)
 		return sizeof(struct record_native);
 	case RECORD_TEST:
 		return sizeof(struct record_test);
+	case RECORD_PAUSE:
+		return sizeof(struct record_pause);
 	default:
 		return 0;
 	}
@@ -66,6 +69,12 @@ static uint32_t record_n_more(const struct record *record)
 	}
 }
 
+static bool is_of_version_2(const struct record *record)
+{
+	return record->size == RECORD_BYTES_2 &&
+	       (record->type == RECORD_CALLBACK || record->type == RECORD_TURN);
+}
+
 /* Return: 0 when the record is whole, else -EBADMSG. record is a private copy. */
 int record_check(const struct record *record, uint32_t size_bytes)
 {
@@ -74,6 +83,8 @@ int record_check(const struct record *record, uint32_t size_bytes)
 
 	if (size_bytes < sizeof(*record) || record->size != size_bytes)
 		return -EBADMSG;
+	if (is_of_version_2(record))
+		return 0;
 	fixed_bytes = record_fixed_bytes(record->type);
 	if (!fixed_bytes || size_bytes < fixed_bytes)
 		return -EBADMSG;
@@ -101,6 +112,15 @@ const struct record_frame *record_frames(const struct record *record, uint32_t *
 	*ret_n_frames = stack->n_frames;
 	return (const struct record_frame *)((const char *)record +
 					     record_fixed_bytes(record->type));
+}
+
+/* Of a checked callback or turn: the time it collected garbage, or -1. */
+int64_t record_gc_ns(const struct record *record)
+{
+	if (is_of_version_2(record))
+		return -1;
+	return record->type == RECORD_TURN ? ((const struct record_turn *)record)->gc_ns
+					   : ((const struct record_callback *)record)->gc_ns;
 }
 
 /* Of a checked pitfall: the frames behind those of record_frames(), where it was made. */

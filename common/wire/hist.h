@@ -24,15 +24,15 @@ struct hist {
  */
 static inline unsigned int hist_bucket(uint64_t span)
 {
-	const uint64_t least = UINT64_C(1) << (HIST_MIN_SHIFT - 1);
+	/* The last step before 2^10, which is the one that comes out as nought. */
+	const uint64_t least = (2 * HIST_SUB - 1) << (HIST_MIN_SHIFT - 1 - HIST_SUB_BITS);
 	const uint64_t most = (UINT64_C(1) << (HIST_MAX_SHIFT + 1)) - 1;
 	uint64_t capped = span < most ? span : most, v = capped > least ? capped : least;
 	unsigned int shift = 63 ^ (unsigned int)__builtin_clzll(v);
-	/* v >> (shift - 4) is 16 to 31; what is shorter than the least comes out below nought. */
-	int bucket = (int)(shift * HIST_SUB + (unsigned int)(v >> (shift - HIST_SUB_BITS))) -
-		     (int)((HIST_MIN_SHIFT + 1) * HIST_SUB - 1);
 
-	return (unsigned int)(bucket & ~(bucket >> 31));
+	/* v >> (shift - 4) is 16 to 31. */
+	return shift * HIST_SUB + (unsigned int)(v >> (shift - HIST_SUB_BITS)) -
+	       ((HIST_MIN_SHIFT + 1) * HIST_SUB - 1);
 }
 
 /* The first span in ticks that no longer belongs to the bucket. */

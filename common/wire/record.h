@@ -3,6 +3,7 @@
 #pragma once
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -20,6 +21,7 @@ enum record_type {
 	RECORD_TASK = 7,     /* the asyncio task of a call or sample of the same callback */
 	RECORD_NATIVE = 8,   /* the native frames of a call, written just before it */
 	RECORD_TEST = 9,     /* the test that runs; holds for all that is written behind it */
+	RECORD_PAUSE = 10, /* the loop's thread did nothing of the program's, written at its end */
 };
 
 #define RECORD_MAX_FRAMES 128
@@ -40,6 +42,7 @@ struct record {
 	0x8 /* sample: taken before the limit; void unless the stall gets there \
 	     */
 #define RECORD_FLAG_STRICT 0x10 /* call: shorter than the limit, reported since it can block */
+#define RECORD_FLAG_MORE   0x20 /* pitfall: of one that was told before, of which n is news */
 
 /* Why a stack ends where it ends; the same numbers as enum pyframe_end. */
 struct record_stack {
@@ -86,6 +89,7 @@ struct record_callback {
 	int32_t first_line;
 	uint32_t reserved;
 	int64_t gil_wait_ns; /* the thread waited for the GIL during it; exact; -1: not measured */
+	int64_t gc_ns;	     /* collected garbage during it; likewise; not there in version 2 */
 };
 
 struct record_turn {
@@ -105,7 +109,11 @@ struct record_turn {
 	int32_t first_line;
 	uint64_t max_callback; /* ticks */
 	int64_t gil_wait_ns;
+	int64_t gc_ns; /* not there in version 2 */
 };
+
+/* A callback and a turn of version 2 end before gc_ns. */
+#define RECORD_BYTES_2 112
 
 enum record_what {
 	RECORD_WHAT_TURN = 1,
@@ -122,7 +130,7 @@ struct record_sample {
 	uint64_t start; /* of what */
 	uint64_t turn_start;
 	uint32_t call_str; /* RECORD_WHAT_CALL */
-	int32_t fd;
+	int32_t fd;	   /* as struct slot's call_fd */
 	struct record_stack stack;
 };
 
@@ -222,11 +230,30 @@ struct record_test {
 	char text[RECORD_TEST_BYTES]; /* PYTEST_CURRENT_TEST, filled up with NULs; empty: none */
 };
 
+enum record_why {
+	RECORD_WHY_COLLECTION = 1, /* of garbage; n is the generation */
+	RECORD_WHY_GIL = 2,	   /* waits with nothing between them; n is how many */
+};
+
+/* Shorter ones are summed up in their callback and turn alone. */
+struct record_pause {
+	struct record head;
+	uint32_t slot;
+	uint32_t why; /* enum record_why */
+	uint64_t start;
+	uint64_t span;
+	uint32_t n;
+	uint32_t reserved;
+};
+
 static_assert(sizeof(struct record) == 16, "record");
 static_assert(sizeof(struct record_frame) == 16, "record_frame");
 static_assert(sizeof(struct record_call) == 80, "record_call");
-static_assert(sizeof(struct record_callback) == 112, "record_callback");
-static_assert(sizeof(struct record_turn) == 112, "record_turn");
+static_assert(sizeof(struct record_callback) == 120, "record_callback");
+static_assert(sizeof(struct record_turn) == 120, "record_turn");
+static_assert(offsetof(struct record_callback, gc_ns) == RECORD_BYTES_2, "record_callback");
+static_assert(offsetof(struct record_turn, gc_ns) == RECORD_BYTES_2, "record_turn");
+static_assert(sizeof(struct record_pause) == 48, "record_pause");
 static_assert(sizeof(struct record_sample) == 72, "record_sample");
 static_assert(sizeof(struct record_pitfall) == 80, "record_pitfall");
 static_assert(sizeof(struct record_task) == 56, "record_task");

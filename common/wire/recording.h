@@ -27,6 +27,27 @@ enum chunk_kind {
 	CHUNK_END = 5,	   /* the process ended, or joined a daemon; nothing of it follows */
 	CHUNK_LAST = 6,	   /* it was seen last at position, in ns of CLOCK_MONOTONIC; likewise */
 	CHUNK_FOLDER = 7,  /* the folder it ran in, which relative file names begin at */
+	CHUNK_STACK = 8,   /* struct named_stack and its frames, before the record it is of */
+};
+
+/* A stack with native frames, as the daemon named it that was there. */
+struct named_stack {
+	uint32_t slot;
+	uint32_t is_call; /* else of a callback that computes */
+	uint64_t ticks;	  /* start of the call, else when it was seen */
+	uint32_t n_frames;
+	uint32_t reserved;
+};
+
+#define NAMED_PYTHON 1
+#define NAMED_NATIVE 2
+
+/* Its strings follow at once: file, function, module. No padding. */
+struct named_frame {
+	uint32_t kind; /* NAMED_* */
+	int32_t line;  /* 0: unknown */
+	uint16_t file_bytes, function_bytes, module_bytes;
+	uint16_t reserved;
 };
 
 struct chunk {
@@ -37,3 +58,5 @@ struct chunk {
 
 static_assert(sizeof(struct recording_header) == 16, "recording_header");
 static_assert(sizeof(struct chunk) == 16, "chunk");
+static_assert(sizeof(struct named_stack) == 24, "named_stack");
+static_assert(sizeof(struct named_frame) == 16, "named_frame");

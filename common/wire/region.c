@@ -15,7 +15,7 @@ int region_check(const struct region_header *header)
 {
 	if (header->magic != REGION_MAGIC)
 		return -EBADMSG;
-	if (header->version != WIRE_VERSION)
+	if (header->version < WIRE_OLDEST || header->version > WIRE_VERSION)
 		return -EPROTO;
 	if (header->header_bytes != sizeof(*header) || header->region_bytes != REGION_BYTES ||
 	    header->n_slots != REGION_N_SLOTS || header->slot_bytes != REGION_SLOT_BYTES ||

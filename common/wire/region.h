@@ -9,8 +9,10 @@
 
 #include "wire/hist.h"
 
-/* Changes with every change of a struct in common/wire; a reader takes its own version alone. */
-#define WIRE_VERSION	    2
+/* Changes with every change of a struct in common/wire; a daemon takes its own version alone. */
+#define WIRE_VERSION 3
+/* Recordings from this version on are read. */
+#define WIRE_OLDEST	    2
 
 #define REGION_MAGIC	    UINT64_C(0x31444e484f4f4c00) /* "\0LOOHND1" */
 
@@ -55,9 +57,11 @@ enum detector {
 	DETECTOR_UNHANDLED = 1u << 10,
 	DETECTOR_RESOURCES = 1u << 11,
 	DETECTOR_EXCEPTIONS = 1u << 12, /* swallowed ones */
+	DETECTOR_COLLECTIONS = 1u << 13,
+	DETECTOR_CAUSES = 1u << 14, /* by the kernel; known to the reader alone */
 };
 
-#define DETECTOR_N 13
+#define DETECTOR_N 15
 
 enum region_via {
 	REGION_VIA_PRELOAD = 1,
@@ -71,6 +75,7 @@ enum region_via {
 
 #define REGION_EXIT_RUNNING  0
 #define REGION_EXIT_STATUS   1 /* exit_status is what the process gave to exit() */
+#define REGION_EXIT_SIGNAL   2 /* in recordings: exit_status is the signal that ended it */
 
 struct region_header {
 	uint64_t magic;
@@ -149,7 +154,7 @@ struct slot {
 	_Atomic uint64_t callback_seq;	 /* counts callbacks from 1; also their number */
 	_Atomic uint64_t idle;		 /* ticks slept in the loop's own poll */
 	_Atomic uint32_t call_str;
-	_Atomic int32_t call_fd;
+	_Atomic int32_t call_fd; /* -1: none; -1 - T: none, but a lock that thread T has */
 	_Atomic uint64_t
 		idle_since; /* ticks: since when the loop sleeps; old while a turn is open */
 
@@ -158,8 +163,9 @@ struct slot {
 	int32_t tid;
 	int32_t epoll_fd;	     /* of the loop that runs now or ran last; -1: unknown */
 	_Atomic uint32_t generation; /* counts the loops that ran here, since fds are reused */
-	uint32_t reserved1;
-	uint64_t opened; /* ticks */
+	_Atomic uint32_t
+		is_warming; /* its figures are of the warm-up, and nobody is held to them */
+	uint64_t opened;    /* ticks */
 	char thread_name[16];
 	_Atomic uint64_t tstate_raddr; /* of the thread that runs the loop; 0: not to be read */
 	uint64_t reserved2;

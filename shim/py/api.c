@@ -22,8 +22,13 @@
 #define OBJECT_TYPE_OFFSET  8
 #define TYPE_NAME_OFFSET    24
 #define TYPE_DEALLOC_OFFSET 48
+#define TYPE_FLAGS_OFFSET   168
 #define TYPE_BASE_OFFSET    256
 #define TYPE_GET_OFFSET	    272
+#define TYPE_IS_CLASS	    (UINT64_C(1) << 31) /* Py_TPFLAGS_TYPE_SUBCLASS */
+/* Include/internal/pycore_gc.h, _PyGC_PREV_MASK_FINALIZED: the word before an object. */
+#define GC_PREV_OFFSET (-8)
+#define GC_FINALIZED   1
 
 _hidden_ struct py py;
 
@@ -67,12 +72,15 @@ static bool is_plain(PyObject *object, PyObject *key)
 }
 
 /*
- * An attribute by the generic way, unless a property or the like stands before it; a new
- * reference, or NULL without an exception set.
+ * An attribute by the generic way, unless a property or the like stands before it. The name is
+ * interned: the interpreter's cache of attributes goes by a name's address from 3.11 on and holds
+ * it, so a string made for each question would fill it, 4096 strings in all.
+ *
+ * Return: a new reference, or NULL without an exception set.
  */
 _hidden_ PyObject *py_get(PyObject *object, const char *name)
 {
-	PyObject *key = py.PyUnicode_FromString(name);
+	PyObject *key = py.PyUnicode_InternFromString(name);
 	PyObject *found = NULL;
 
 	if (key && is_plain(object, key))
@@ -88,6 +96,23 @@ _hidden_ PyObject *py_get(PyObject *object, const char *name)
 _hidden_ PyObject *py_type(PyObject *object)
 {
 	return *(PyObject **)((char *)object + OBJECT_TYPE_OFFSET);
+}
+
+/* Whether an object is a class: what a program has put in the place of one may be anything. */
+_hidden_ bool py_is_class(PyObject *object)
+{
+	return *(uint64_t *)((char *)py_type(object) + TYPE_FLAGS_OFFSET) & TYPE_IS_CLASS;
+}
+
+/* A class that is an attribute, mostly of a module: a new reference, or NULL. */
+_hidden_ PyObject *py_get_class(PyObject *object, const char *name)
+{
+	PyObject *found = py_get(object, name);
+
+	if (!found || py_is_class(found))
+		return found;
+	py.Py_DecRef(found);
+	return NULL;
 }
 
 /* tp_name: with the module and a dot for a class made in C, without for one made in Python. */
@@ -112,10 +137,15 @@ _hidden_ const void *py_class_dealloc(PyObject *class)
 	return *(const void **)((char *)class + TYPE_DEALLOC_OFFSET);
 }
 
-/* A module that is already imported; a borrowed reference, or NULL. */
+/*
+ * A module that is already imported; a borrowed reference, or NULL. An interpreter that ends takes
+ * sys.modules away before its table of modules, and to ask for that when it is gone is fatal.
+ */
 _hidden_ PyObject *py_module(const char *name)
 {
-	PyObject *modules = py.PyImport_GetModuleDict();
+	PyObject *shown = py.PySys_GetObject("modules");
+	PyObject *modules =
+		shown && shown != py._Py_NoneStruct ? py.PyImport_GetModuleDict() : NULL;
 
 	return modules ? py.PyDict_GetItemString(modules, name) : NULL;
 }
@@ -128,6 +158,12 @@ _hidden_ bool py_is(PyObject *object, const char *name, const void *value)
 	if (found)
 		py.Py_DecRef(found);
 	return found == value;
+}
+
+/* Whether the finaliser of an object that the collector knows has run. */
+_hidden_ bool py_is_finalized(PyObject *object)
+{
+	return *(uint64_t *)((char *)object + GC_PREV_OFFSET) & GC_FINALIZED;
 }
 
 /* Let a method of a static table lead to function. *ret_before is set first: it may run at once. */

@@ -45,6 +45,7 @@ struct method_def {
 #define PY_FUNCTIONS(F)                                                                 \
 	F(int, PySys_AddAuditHook, (audit_fn, void *))                                  \
 	F(PyObject *, PyImport_GetModuleDict, (void))                                   \
+	F(PyObject *, PySys_GetObject, (const char *name))                              \
 	F(PyObject *, PyDict_GetItem, (PyObject *, PyObject *))                         \
 	F(PyObject *, PyDict_GetItemString, (PyObject *, const char *))                 \
 	F(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))               \
@@ -75,6 +76,10 @@ struct method_def {
 	F(char *, PyBytes_AsString, (PyObject *))                                       \
 	F(ssize_t, PyBytes_Size, (PyObject *))                                          \
 	F(PyObject *, PyCFunction_NewEx, (struct method_def *, PyObject *, PyObject *)) \
+	F(PyObject *, PyList_New, (ssize_t))                                            \
+	F(int, PyList_SetItem, (PyObject *, ssize_t, PyObject *))                       \
+	F(void, PyObject_GC_UnTrack, (void *))                                          \
+	F(void, PyErr_WriteUnraisable, (PyObject *))                                    \
 	F(ssize_t, PyList_Size, (PyObject *))                                           \
 	F(PyObject *, PyList_GetItem, (PyObject *, ssize_t))                            \
 	F(PyObject *, PyMethod_Self, (PyObject *))                                      \
@@ -85,9 +90,11 @@ struct method_def {
 	F(int, PyFrame_GetLineNumber, (PyObject *))                                     \
 	F(PyObject *, PyUnicode_InternFromString, (const char *))                       \
 	F(ssize_t, PyUnicode_GetLength, (PyObject *))                                   \
+	F(const char *, PyUnicode_AsUTF8, (PyObject *))                                 \
 	F(uint32_t, PyUnicode_ReadChar, (PyObject *, ssize_t))                          \
 	F(PyObject *, PyObject_GetItem, (PyObject *, PyObject *))                       \
 	F(PyObject *, PyMapping_GetItemString, (PyObject *, const char *))              \
+	F(void *, PyCapsule_GetPointer, (PyObject *, const char *))                     \
 	F(int, PyContext_Enter, (PyObject *))                                           \
 	F(int, PyContext_Exit, (PyObject *))
 
@@ -98,7 +105,10 @@ struct method_def {
 	F(PyThreadState *, _PyThreadState_UncheckedGet, (void))	       /* until 3.12 */ \
 	F(PyThreadState *, PyThreadState_GetUnchecked, (void))	       /* from 3.13 */  \
 	F(int, _Py_IsFinalizing, (void))			       /* until 3.12 */ \
-	F(int, Py_IsFinalizing, (void))				       /* from 3.13 */
+	F(int, Py_IsFinalizing, (void))				       /* from 3.13 */  \
+	F(void, PyErr_FormatUnraisable, (const char *, ...))	       /* 3.13 */       \
+	F(int, PyGC_IsEnabled, (void))				       /* 3.10 */       \
+	F(PyObject *, PyInit_gc, (void))
 
 #define PY_DATA(F)               \
 	F(_Py_NoneStruct)        \
@@ -149,5 +159,8 @@ const char *py_class_name(PyObject *class);
 PyObject *py_type_base(PyObject *class);
 const void *py_class_dealloc(PyObject *class);
 PyObject *py_module(const char *name);
+PyObject *py_get_class(PyObject *object, const char *name);
+bool py_is_class(PyObject *object);
+bool py_is_finalized(PyObject *object);
 bool py_is(PyObject *object, const char *name, const void *value);
 bool py_patch_method(struct method_def *method, void *function, void **ret_before);

@@ -25,13 +25,18 @@
 #include "py/bootstrap.h"
 #include "py/callback.h"
 #include "py/cancel.h"
+#include "py/collection.h"
 #include "py/coroutine.h"
 #include "py/dropped.h"
 #include "py/flood.h"
+#include "py/gevent.h"
+#include "py/lock.h"
 #include "py/refusal.h"
 #include "py/resource.h"
 #include "py/result.h"
 #include "py/running.h"
+#include "py/trio.h"
+#include "py/twin.h"
 #include "py/unhandled.h"
 #include "watch.h"
 
@@ -51,12 +56,12 @@ struct audit_entry {
 /* Where the interpreter keeps the first entry of its list; NULL when that was not found. */
 static struct audit_entry **audit_head;
 static struct audit_entry *audit_own;
-static bool is_done;
+static bool is_asyncio_in, is_epoll_in, is_done;
 
 /* From 3.12 on the module imports others before it makes its classes; Task is the last. */
 static bool is_whole(PyObject *asyncio_module)
 {
-	PyObject *task = py_get(asyncio_module, "Task");
+	PyObject *task = py_get_class(asyncio_module, "Task");
 
 	if (task)
 		py.Py_DecRef(task);
@@ -65,39 +70,73 @@ static bool is_whole(PyObject *asyncio_module)
 
 /*
  * A program without asyncio comes here with each import, some hundred times while it starts. So the
- * name is made once, and its hash with it; it is kept, since the last event that we are called for
- * comes too late to free an object.
+ * names are made once, and their hash with them; they are kept, since the last event that we are
+ * called for comes too late to free an object.
  */
-static PyObject *asyncio_module(void)
+static PyObject *module_find(PyObject **name, const char *text)
 {
-	static PyObject *name;
 	PyObject *modules = py.PyImport_GetModuleDict();
 
-	if (!name)
-		name = py.PyUnicode_FromString("_asyncio");
-	return modules && name ? py.PyDict_GetItem(modules, name) : NULL;
+	if (!*name)
+		*name = py.PyUnicode_FromString(text);
+	return modules && *name ? py.PyDict_GetItem(modules, *name) : NULL;
 }
 
+/* What no class of asyncio's is needed for. Once; no exception is set. */
+_hidden_ void bootstrap_install_shared(void)
+{
+	static bool is_in;
+	PyObject *warnings = py_module("warnings");
+
+	if (is_in || !warnings)
+		return;
+	is_in = true;
+	callback_install();
+	coroutine_install(warnings);
+	dropped_install_coroutines();
+	collection_prepare();
+	refusal_install();
+	resource_install(warnings);
+	unhandled_install();
+	lock_install();
+}
+
+/* The C classes. */
+static void install_asyncio(PyObject *asyncio)
+{
+	if (is_asyncio_in || !is_whole(asyncio) || !running_install(asyncio))
+		return;
+	is_asyncio_in = true;
+	bootstrap_install_shared();
+	result_install(asyncio);
+	dropped_install(asyncio);
+	flood_install(asyncio);
+	cancel_install(asyncio);
+}
+
+/*
+ * The classes in Python come last: asyncio has asked for _asyncio long before its own tasks are
+ * there, so it is known by then whether it has got it.
+ */
 static void install(void)
 {
-	PyObject *asyncio = asyncio_module();
-	PyObject *warnings = asyncio ? py_module("warnings") : NULL;
+	static PyObject *asyncio_name, *tasks_name, *greenlet_name, *hub_name;
+	PyObject *asyncio = module_find(&asyncio_name, "_asyncio");
+	PyObject *tasks = module_find(&tasks_name, "asyncio.tasks");
+	PyObject *greenlets = module_find(&greenlet_name, "greenlet._greenlet");
 	PyObject *type, *value, *traceback;
 
-	if (!warnings)
+	if (is_epoll_in && !asyncio && !tasks && !greenlets)
 		return;
 	py.PyErr_Fetch(&type, &value, &traceback);
-	if (is_whole(asyncio) && running_install(asyncio)) {
-		is_done = true;
-		callback_install();
-		coroutine_install(warnings);
-		result_install(asyncio);
-		refusal_install();
-		dropped_install(asyncio);
-		flood_install(asyncio);
-		cancel_install(asyncio);
-		resource_install(warnings);
-		unhandled_install();
+	is_epoll_in = is_epoll_in || trio_install();
+	if (greenlets)
+		gevent_install(greenlets, module_find(&hub_name, "gevent._gevent_c_hub_local"));
+	if (asyncio)
+		install_asyncio(asyncio);
+	if (tasks && twin_install(tasks, !is_asyncio_in)) {
+		is_done = is_epoll_in;
+		bootstrap_install_shared();
 	}
 	py.PyErr_Restore(type, value, traceback);
 }

@@ -5,3 +5,4 @@
 #include <stdbool.h>
 
 bool bootstrap_init(void);
+void bootstrap_install_shared(void);

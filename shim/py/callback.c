@@ -19,6 +19,7 @@
 #include "py/callee.h"
 #include "py/cancel.h"
 #include "py/origin.h"
+#include "py/twin.h"
 #include "py/unreferenced.h"
 
 /* CPython 3.8-3.15 Include/cpython/descrobject.h: PyMethodDescrObject.d_method. */
@@ -29,6 +30,7 @@ _hidden_ struct callback_code callback_framework[2];
 _hidden_ uint32_t callback_work;
 
 static method_fast_fn context_run;
+static struct method_def *context_run_method; /* NULL: we do not stand behind it */
 
 static _cold_ void callback_slow(struct loop *loop, uint64_t span, PyObject *callable)
 {
@@ -44,7 +46,7 @@ static _cold_ void callback_more(struct loop *loop)
 	if (cancel_n_pending)
 		cancel_edge(loop);
 	if (unreferenced_n)
-		unreferenced_edge();
+		unreferenced_edge(loop);
 	origin_edge();
 }
 
@@ -59,6 +61,12 @@ static inline __attribute__((always_inline)) void callback_ended(struct loop *lo
 		loop->callback_calls = 0;
 	if (unlikely(callback_work))
 		callback_more(loop);
+}
+
+/* Of an open turn, by the framework's word. */
+_hidden_ void callback_edge(struct loop *loop)
+{
+	callback_ended(loop, NULL);
 }
 
 static PyObject *on_context_run(PyObject *self, PyObject *const *args, ssize_t n_args,
@@ -76,6 +84,25 @@ static PyObject *on_context_run(PyObject *self, PyObject *const *args, ssize_t n
 		callback_ended(loop, n_args > 0 ? args[0] : NULL);
 	loop->is_ready = loop->is_open;
 	return result;
+}
+
+static PyObject *on_context_run_twin(PyObject *self, PyObject *const *args, ssize_t n_args,
+				     PyObject *names)
+{
+	PyObject *stepped_before = twin_callback_begins(args, n_args);
+	PyObject *result = on_context_run(self, args, n_args, names);
+
+	twin_callback_ends(stepped_before);
+	return result;
+}
+
+/* A task in Python has been made: from now on its steps are looked at, and what gather() hears. */
+_hidden_ void callback_watch_twins(void)
+{
+	void *unused;
+
+	if (context_run_method && context_run_method->function == (void *)on_context_run)
+		py_patch_method(context_run_method, (void *)on_context_run_twin, &unused);
 }
 
 /* Needs the GIL, no exception set. */
@@ -97,6 +124,8 @@ _hidden_ void callback_install(void)
 	    !py_patch_method(method, (void *)on_context_run, (void **)&context_run))
 		watch_lost(LOSS_HOOK_REFUSED);
 	else
+		context_run_method = method;
+	if (context_run_method)
 		watch_detects(DETECTOR_CALLBACKS);
 	py.Py_DecRef(run);
 }

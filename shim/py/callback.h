@@ -17,7 +17,11 @@ extern struct callback_code callback_framework[2];
 /* How much there is to be done between two callbacks: of cancel.c and origin.c. */
 extern uint32_t callback_work;
 
+struct loop;
+
+void callback_edge(struct loop *loop);
 void callback_install(void);
+void callback_watch_twins(void);
 void callback_install_uvloop(PyObject *uvloop_class);
 
 /* Whether a call comes out of it: what a loop does for itself. */

@@ -10,6 +10,7 @@
 
 #include "intern.h"
 #include "py/callee.h"
+#include "py/twin.h"
 
 /* partial(partial(method)): enough for anything written by hand. */
 #define CALLEE_MAX_LAYERS 8
@@ -61,20 +62,25 @@ _hidden_ bool callee_of_coroutine(PyObject *coroutine, struct callee *ret_callee
 	return is_known;
 }
 
-/* The task behind a step or wake-up, both builtins bound to it: its coroutine, a new reference. */
-static PyObject *coroutine_of_task(PyObject *callable)
+/*
+ * The task behind a step or wake-up, both bound to it, as builtins or, of a task in Python, as
+ * methods: its coroutine, a new reference.
+ */
+static PyObject *coroutine_of_step(PyObject *callable)
 {
-	PyObject *task = py_get(callable, "__self__");
-	PyObject *coroutine = task ? py_get(task, "_coro") : NULL;
+	PyObject *task = py_get(callable, "__self__"), *coroutine;
 
-	if (task)
-		py.Py_DecRef(task);
+	/* trio calls the coroutine's own send(). */
+	if (!task || callee_is_coroutine(task))
+		return task;
+	coroutine = py_get(task, "_coro");
+	py.Py_DecRef(task);
 	return coroutine;
 }
 
 static bool callee_of_task(PyObject *callable, struct callee *ret_callee)
 {
-	PyObject *coroutine = coroutine_of_task(callable);
+	PyObject *coroutine = coroutine_of_step(callable);
 	bool is_known = coroutine && callee_of_coroutine(coroutine, ret_callee);
 
 	if (coroutine)
@@ -87,6 +93,8 @@ static PyObject *callee_unwrap(PyObject *callable)
 {
 	PyObject *inner = NULL;
 
+	if (twin_steps(callable))
+		return NULL;
 	if (py_type(callable) == py.PyMethod_Type) {
 		inner = py.PyMethod_Function(callable);
 		py.Py_IncRef(inner);

@@ -33,14 +33,18 @@
 #include "py/dropped.h"
 #include "py/error.h"
 #include "py/frame.h"
+#include "py/gil.h"
 #include "py/method.h"
 #include "py/tell.h"
+#include "py/twin.h"
 #include "py/unfinished.h"
 
 #define CANCEL_MAX	  16384
 #define CANCEL_N_BUCKETS  1024
 #define CANCEL_MAX_CHAIN  24
 #define CANCEL_MAX_ORIGIN 16
+/* Of more, the line of the innermost await is told. */
+#define CANCEL_N_FLIGHTS 64
 /* A cancellation is delivered in the turn after the one it was asked for in, at the latest. */
 #define CANCEL_N_TURNS 2
 
@@ -73,9 +77,18 @@ static uint32_t next_look;
 /* The task whose cancel() runs now on this thread, borrowed from the caller. */
 static __thread PyObject *delegating __attribute__((tls_model("initial-exec")));
 
+/*
+ * Errors that were thrown into tasks in Python: the frame of Future.result() holds the one that it
+ * raises, so that it does not die where it is caught, but when it is collected. Addresses alone.
+ */
+static struct flight {
+	PyObject *task, *error; /* NULL: free */
+} flights[CANCEL_N_FLIGHTS];
+static uint32_t n_flights, next_flight;
+
 static method_any_fn task_cancel;
 static void (*error_finalize)(PyObject *error);
-static PyObject *asyncio; /* the C module, borrowed: it is never taken out of its table */
+static bool is_installed;
 static bool has_uncancel;
 
 static uint16_t *bucket_of(PyObject *task)
@@ -220,8 +233,11 @@ static bool state_is(PyObject *task, const char *state)
 /* More cancelled than uncancelled; where there is no uncancel(), always. */
 static bool is_cancelling(PyObject *task)
 {
-	PyObject *n = has_uncancel ? method_call(task, "cancelling") : NULL;
-	bool is = n ? py.PyLong_AsLong(n) > 0 : !has_uncancel;
+	bool is_twin = twin_is_task(task);
+	PyObject *n = is_twin	     ? py_get(task, "_num_cancels_requested")
+		      : has_uncancel ? method_call(task, "cancelling")
+				     : NULL;
+	bool is = n ? py.PyLong_AsLong(n) > 0 : is_twin || !has_uncancel;
 
 	if (n)
 		py.Py_DecRef(n);
@@ -249,11 +265,56 @@ static bool note_is_held_up(const struct cancellation *note)
 	return false;
 }
 
+/* The chain from the frame on that caught it. */
+static void note_caught(struct cancellation *note, uint64_t code_raddr)
+{
+	uint32_t i = 0;
+
+	while (i < note->chain.n_frames && note->codes[i] != code_raddr)
+		i++;
+	if (!i || i == note->chain.n_frames)
+		return;
+	note->chain.n_frames -= i;
+	memmove(note->codes, note->codes + i, note->chain.n_frames * sizeof(note->codes[0]));
+	memmove(note->chain_frames, note->chain_frames + i,
+		note->chain.n_frames * sizeof(note->chain_frames[0]));
+}
+
+/* An error that was thrown into a task in Python: it is there still, or dies now. */
+static void flight_land(struct flight *flight, struct cancellation *note)
+{
+	uint64_t code_raddr = note ? error_outermost(flight->error) : 0;
+
+	if (code_raddr)
+		note_caught(note, code_raddr);
+	*flight = (struct flight){0};
+	n_flights--;
+}
+
+static void flights_land(struct cancellation *note)
+{
+	for (uint32_t i = 0; n_flights && i < CANCEL_N_FLIGHTS; i++)
+		if (flights[i].task == note->task)
+			flight_land(&flights[i], note);
+}
+
+/* A cancellation is thrown into a task in Python. Needs the GIL. */
+_hidden_ void cancel_thrown(PyObject *task, PyObject *error)
+{
+	struct flight *flight = &flights[next_flight++ % CANCEL_N_FLIGHTS];
+
+	if (!note_find(task))
+		return;
+	n_flights += !flight->error;
+	*flight = (struct flight){.task = task, .error = error};
+}
+
 /* The task has ended, or will not any more. */
 static void note_judge(struct cancellation *note)
 {
 	bool is_finished = state_is(note->task, "FINISHED");
 
+	flights_land(note);
 	if (is_finished && !note->is_told && !note_is_held_up(note) &&
 	    py_is(note->task, "_exception", py._Py_NoneStruct) && is_cancelling(note->task))
 		note_swallowed(note);
@@ -322,29 +383,31 @@ _hidden_ void cancel_forget(void)
 	cancel_n_pending = 0;
 }
 
-/* The chain from the frame on that caught it. */
-static void note_caught(struct cancellation *note, uint64_t code_raddr)
+/*
+ * The C module of this interpreter: of its table, for another interpreter's may have ended. NULL
+ * where a program has taken it out, and while the interpreter ends, which frees them.
+ */
+static PyObject *asyncio_here(void)
 {
-	uint32_t i = 0;
+	PyObject *module;
 
-	while (i < note->chain.n_frames && note->codes[i] != code_raddr)
-		i++;
-	if (!i || i == note->chain.n_frames)
-		return;
-	note->chain.n_frames -= i;
-	memmove(note->codes, note->codes + i, note->chain.n_frames * sizeof(note->codes[0]));
-	memmove(note->chain_frames, note->chain_frames + i,
-		note->chain.n_frames * sizeof(note->chain_frames[0]));
+	if (!is_installed || gil_is_ending())
+		return NULL;
+	module = py_module("_asyncio");
+	return module != py._Py_NoneStruct ? module : NULL;
 }
 
 /* It dies where it was caught, while the task that caught it runs, or nobody is to blame. */
 static _cold_ void error_dies(PyObject *error)
 {
 	bool has_loop;
-	PyObject *task = current_task(asyncio, &has_loop);
+	PyObject *task = current_task(asyncio_here(), &has_loop);
 	struct cancellation *note = task ? note_find(task) : NULL;
 	uint64_t code_raddr = note ? error_outermost(error) : 0;
 
+	for (uint32_t i = 0; n_flights && i < CANCEL_N_FLIGHTS; i++)
+		if (flights[i].error == error)
+			flight_land(&flights[i], note_find(flights[i].task));
 	if (code_raddr)
 		note_caught(note, code_raddr);
 }
@@ -354,7 +417,7 @@ static void on_error_finalize(PyObject *error)
 	PyObject *type, *value, *traceback;
 	int saved_errno = errno;
 
-	if (unlikely(cancel_n_pending)) {
+	if (unlikely(cancel_n_pending || n_flights)) {
 		py.PyErr_Fetch(&type, &value, &traceback);
 		error_dies(error);
 		py.PyErr_Restore(type, value, traceback);
@@ -402,11 +465,12 @@ static bool is_wanted(PyObject *task)
 	/* Also not of another interpreter, whose classes are its own: it may not be asked here. */
 	if (!dropped_will_see(task))
 		return false;
-	caller = current_task(asyncio, &has_loop);
+	caller = current_task(asyncio_here(), &has_loop);
 	return caller != task && (caller || !has_loop);
 }
 
-static _cold_ void cancel_accepted(PyObject *task, PyObject *outer)
+/* outer: the task whose cancel() has called this one's; only compared. Needs the GIL. */
+_hidden_ _cold_ void cancel_accepted(PyObject *task, PyObject *outer)
 {
 	struct cancellation *note;
 	struct pyframe_stack found;
@@ -448,12 +512,12 @@ static PyObject *on_task_cancel(PyObject *self, void *a, void *b, void *c, void 
 /* Behind dropped_install(). Needs the GIL, no exception set. */
 _hidden_ void cancel_install(PyObject *asyncio_module)
 {
-	PyObject *class = py_get(asyncio_module, "Task");
+	PyObject *class = py_get_class(asyncio_module, "Task");
 	struct method_def *method = class ? method_find(class, "cancel") : NULL;
 
 	if (method && dropped_sees(class) &&
 	    py_patch_method(method, (void *)on_task_cancel, (void **)&task_cancel)) {
-		asyncio = asyncio_module;
+		is_installed = true;
 		has_uncancel = method_find(class, "uncancel");
 		watch_detects(DETECTOR_CANCELLATION);
 	} else {

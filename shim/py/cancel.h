@@ -9,6 +9,8 @@
 extern uint32_t cancel_n_pending;
 
 void cancel_install(PyObject *asyncio_module);
+void cancel_accepted(PyObject *task, PyObject *outer);
+void cancel_thrown(PyObject *task, PyObject *error);
 void cancel_task_ends(PyObject *task);
 void cancel_edge(struct loop *loop);
 void cancel_loop_stops(void);

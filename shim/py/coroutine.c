@@ -16,13 +16,10 @@
 #include "intern.h"
 #include "py/callee.h"
 #include "py/coroutine.h"
+#include "py/method.h"
 #include "py/origin.h"
 #include "py/frame.h"
 #include "py/refusal.h"
-
-/* PyTypeObject.tp_vectorcall_offset, CPython 3.8-3.15 Include/cpython/object.h. */
-#define TYPE_VECTORCALL_OFFSET 56
-#define TYPE_BASICSIZE_OFFSET  32
 
 static vectorcall_fn warn_unawaited;
 
@@ -83,25 +80,6 @@ static PyObject *on_warn_unawaited(PyObject *callable, PyObject *const *args, si
 	return result;
 }
 
-static bool function_set_vectorcall(PyObject *function, vectorcall_fn entry)
-{
-	ssize_t offset = *(ssize_t *)((char *)py.PyFunction_Type + TYPE_VECTORCALL_OFFSET);
-	ssize_t size_bytes = *(ssize_t *)((char *)py.PyFunction_Type + TYPE_BASICSIZE_OFFSET);
-	vectorcall_fn *field;
-
-	if (offset <= 0 || offset > size_bytes - (ssize_t)sizeof(*field) || offset % 8)
-		return false;
-	field = (vectorcall_fn *)((char *)function + offset);
-	warn_unawaited = *field;
-	if (!warn_unawaited)
-		return false;
-	if (py.PyFunction_SetVectorcall)
-		py.PyFunction_SetVectorcall(function, entry);
-	else
-		*field = entry;
-	return *field == entry;
-}
-
 /* Needs the GIL, no exception set. */
 _hidden_ void coroutine_install(PyObject *warnings_module)
 {
@@ -114,7 +92,7 @@ _hidden_ void coroutine_install(PyObject *warnings_module)
 		return;
 	}
 	if (py_type(function) != py.PyFunction_Type ||
-	    !function_set_vectorcall(function, on_warn_unawaited))
+	    !function_replace(function, on_warn_unawaited, &warn_unawaited))
 		watch_lost(LOSS_HOOK_REFUSED);
 	else
 		watch_detects(DETECTOR_NEVER_AWAITED);

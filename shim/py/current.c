@@ -6,9 +6,11 @@
  */
 #include "base/defs.h"
 #include "py/current.h"
+#include "py/running.h"
+#include "py/twin.h"
 
-/* asyncio is the C module. Borrowed; NULL: none, or no loop runs. */
-_hidden_ PyObject *current_task(PyObject *asyncio, bool *ret_has_loop)
+/* By the C module. Borrowed; NULL: none, or no loop runs. */
+static PyObject *current_of(PyObject *asyncio, bool *ret_has_loop)
 {
 	PyObject *function = py_get(asyncio, "_get_running_loop"), *tasks, *task = NULL;
 	PyObject *loop = function ? py.PyObject_CallFunctionObjArgs(function, NULL) : NULL;
@@ -32,4 +34,15 @@ _hidden_ PyObject *current_task(PyObject *asyncio, bool *ret_has_loop)
 	if (loop)
 		py.Py_DecRef(loop);
 	return task == py._Py_NoneStruct ? NULL : task;
+}
+
+/* asyncio is the C module, NULL without one. Borrowed; NULL: none, or no loop runs. */
+_hidden_ PyObject *current_task(PyObject *asyncio, bool *ret_has_loop)
+{
+	PyObject *task = NULL;
+
+	*ret_has_loop = running_twin_loop;
+	if (asyncio)
+		task = current_of(asyncio, ret_has_loop);
+	return task ? task : twin_current_task();
 }

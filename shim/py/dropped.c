@@ -22,14 +22,17 @@
 #include "fork.h"
 #include "intern.h"
 #include "py/cancel.h"
+#include "py/crowd.h"
 #include "py/dropped.h"
 #include "py/flood.h"
 #include "py/frame.h"
 #include "py/future.h"
 #include "py/gil.h"
+#include "py/origin.h"
 #include "py/refusal.h"
 #include "py/running.h"
 #include "py/tell.h"
+#include "py/twin.h"
 #include "py/unhandled.h"
 #include "py/unreferenced.h"
 
@@ -41,10 +44,6 @@
 /* CPython 3.8-3.10 Include/cpython/descrobject.h, structmember.h: PyMemberDef.offset. */
 #define DESCRIPTOR_OWN_OFFSET 40
 #define MEMBER_OFFSET_OFFSET  16
-
-/* CPython 3.8-3.15 Include/internal/pycore_gc.h, _PyGC_PREV_MASK_FINALIZED: the word before it. */
-#define GC_PREV_OFFSET (-8)
-#define GC_FINALIZED   1
 
 /* Where a coroutine waited that its finaliser has closed; guarded by the GIL. */
 struct closed {
@@ -87,11 +86,11 @@ static bool can_tell(void)
 }
 
 /* A future that failed and was not asked. */
-static void never_retrieved(PyObject *future)
+_hidden_ void dropped_failed(PyObject *future)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_EXCEPTION_NEVER_RETRIEVED};
 	PyObject *exception = py_get(future, "_exception");
-	struct stack_buf stack;
+	struct stack_buf stack, origin;
 
 	if (!exception)
 		return;
@@ -100,6 +99,7 @@ static void never_retrieved(PyObject *future)
 		tell_exception(exception, &facts);
 		tell_traceback(exception, &stack);
 		facts.stack = &stack;
+		facts.origin = origin_of_task(future, facts.coro_str, &origin);
 		facts.pitfall = unhandled_pitfall(exception, &stack, facts.pitfall);
 		if (!refusal_ended(exception, &stack))
 			emit_pitfall(&facts);
@@ -153,11 +153,6 @@ static bool loop_is_closed(PyObject *task)
 	return is_closed;
 }
 
-static bool is_finalized(PyObject *object)
-{
-	return *(uint64_t *)((char *)object + GC_PREV_OFFSET) & GC_FINALIZED;
-}
-
 /* Whether the coroutine has not run yet, and will be told of as never awaited. */
 static bool is_untouched(PyObject *coroutine)
 {
@@ -174,25 +169,42 @@ static bool is_untouched(PyObject *coroutine)
 	return number < 0;
 }
 
+/* What is told of its task is the same: that it was never awaited is not told as well. */
+static void spare(PyObject *coroutine)
+{
+	if ((void *)py_type(coroutine) == py.PyCoro_Type && !py_is_finalized(coroutine) &&
+	    is_untouched(coroutine))
+		refusal_add(coroutine);
+}
+
+/* A task that was made of what was refused. */
+static void refused(PyObject *task)
+{
+	PyObject *coroutine = py_get(task, "_coro");
+
+	if (coroutine)
+		spare(coroutine);
+	tell_unref(coroutine);
+}
+
 /* A task that had not ended. */
-static void destroyed(PyObject *task)
+_hidden_ void dropped_unfinished(PyObject *task)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_TASK_DESTROYED_PENDING};
 	PyObject *coroutine = py_get(task, "_coro");
-	struct stack_buf stack;
+	struct stack_buf stack, origin;
 
 	if (!coroutine)
 		return;
 	if (coroutine != py._Py_NoneStruct && can_tell()) {
 		if (gil_is_ending() || loop_is_closed(task))
 			facts.pitfall = PITFALL_TASK_NEVER_FINISHED;
-		if ((void *)py_type(coroutine) == py.PyCoro_Type && !is_finalized(coroutine) &&
-		    is_untouched(coroutine))
-			refusal_add(coroutine);
+		spare(coroutine);
 		tell_task(task, &facts);
 		facts.name_str = facts.coro_str;
 		task_awaits(coroutine, &stack);
 		facts.stack = &stack;
+		facts.origin = origin_of_task(task, facts.coro_str, &origin);
 		/* What has no code is asyncio's own: the end of a generator that was left open. */
 		if (facts.code.file_str)
 			emit_pitfall(&facts);
@@ -200,7 +212,8 @@ static void destroyed(PyObject *task)
 	py.Py_DecRef(coroutine);
 }
 
-static void aside_do(void (*what)(PyObject *), PyObject *object)
+/* Do something with nothing set, and set again what the program had. */
+_hidden_ void dropped_aside(void (*what)(PyObject *), PyObject *object)
 {
 	struct aside aside = aside_put();
 
@@ -215,7 +228,7 @@ static void aside_do(void (*what)(PyObject *), PyObject *object)
 static void ends(void (*what)(PyObject *), PyObject *object)
 {
 	if (unlikely(py.PyErr_Occurred() != NULL))
-		aside_do(what, object);
+		dropped_aside(what, object);
 	else
 		what(object);
 }
@@ -223,7 +236,7 @@ static void ends(void (*what)(PyObject *), PyObject *object)
 static void future_ends(PyObject *self)
 {
 	if (unlikely(getter_is_true(&future_class.log_traceback, self)))
-		aside_do(never_retrieved, self);
+		dropped_aside(dropped_failed, self);
 }
 
 static void on_future_finalize(PyObject *self)
@@ -236,15 +249,21 @@ static void task_ends(PyObject *self)
 {
 	if (unlikely(cancel_n_pending))
 		cancel_task_ends(self);
+	crowd_n_alive -= crowd_n_alive > 0;
+	if (unlikely(crowd_n_noted))
+		crowd_ends(self);
 	if (unlikely(flood_is_open))
 		flood_look();
 	if (unlikely(unreferenced_n))
 		unreferenced_ends(self);
+	if (unlikely(refusal_n_tasks) && refusal_took_task(self) &&
+	    future_is_pending(&task_class, self))
+		dropped_aside(refused, self);
 	if (unlikely(getter_is_true(&task_class.log_traceback, self)))
-		aside_do(never_retrieved, self);
+		dropped_aside(dropped_failed, self);
 	else if (unlikely(future_is_pending(&task_class, self)) &&
 		 getter_is_true(&task_class.log_pending, self))
-		aside_do(destroyed, self);
+		dropped_aside(dropped_unfinished, self);
 }
 
 static void on_task_finalize(PyObject *self)
@@ -278,7 +297,7 @@ static bool is_suspended(PyObject *coroutine)
 static _cold_ __attribute__((noinline)) void coroutine_look(PyObject *coroutine)
 {
 	if (is_suspended(coroutine))
-		aside_do(keep_awaits, coroutine);
+		dropped_aside(keep_awaits, coroutine);
 }
 
 /* Apart, so that the way that nearly all take ends in a jump and keeps nothing on the stack. */
@@ -332,8 +351,7 @@ static bool finalizers_install(void)
 	return slot_replace(future_class.class, "__del__", (void *)on_future_finalize,
 			    (void **)&future_finalize) &&
 	       slot_replace(task_class.class, "__del__", (void *)on_task_finalize,
-			    (void **)&task_finalize) &&
-	       finalizer_of_coroutines((PyObject *)py.PyCoro_Type);
+			    (void **)&task_finalize);
 }
 
 /* Whether the end of tasks of this class is seen: a __del__ of its own stands before ours. */
@@ -345,7 +363,20 @@ _hidden_ bool dropped_sees(PyObject *class)
 /* Whether the end of this task will be seen: an object that came back is not finalised again. */
 _hidden_ bool dropped_will_see(PyObject *task)
 {
-	return dropped_sees(py_type(task)) && !is_finalized(task);
+	return (dropped_sees(py_type(task)) || twin_sees(py_type(task))) && !py_is_finalized(task);
+}
+
+/* Needs the GIL, no exception set. */
+_hidden_ void dropped_install_coroutines(void)
+{
+	if (!finalizer_of_coroutines((PyObject *)py.PyCoro_Type))
+		watch_lost(LOSS_HOOK_REFUSED);
+}
+
+/* In a fork child: the names are the parent's. */
+_hidden_ void dropped_forget(void)
+{
+	memset(closed, 0, sizeof(closed));
 }
 
 /* Needs the GIL, no exception set. */

@@ -15,7 +15,7 @@
 _hidden_ PyObject *error_cancelled_class(void)
 {
 	PyObject *module = py_module("asyncio.exceptions");
-	PyObject *class = module ? py_get(module, "CancelledError") : NULL;
+	PyObject *class = module ? py_get_class(module, "CancelledError") : NULL;
 
 	if (class)
 		py.Py_DecRef(class);

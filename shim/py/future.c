@@ -7,6 +7,7 @@
  */
 #include "base/defs.h"
 #include "py/future.h"
+#include "py/twin.h"
 
 _hidden_ struct future_class future_class, task_class;
 
@@ -48,4 +49,12 @@ _hidden_ bool future_is_pending(const struct future_class *class, PyObject *futu
 	else
 		py.PyErr_Clear();
 	return state && state == pending;
+}
+
+/* Of a task, be it in C or in Python. Needs the GIL; sets no exception. */
+_hidden_ bool future_task_is_pending(PyObject *task)
+{
+	bool is_twin = py_type(task) != task_class.class && twin_is_task(task);
+
+	return is_twin ? twin_is_pending(task) : future_is_pending(&task_class, task);
 }

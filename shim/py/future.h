@@ -15,4 +15,5 @@ struct future_class {
 extern struct future_class future_class, task_class;
 
 bool future_init(PyObject *asyncio_module);
+bool future_task_is_pending(PyObject *task);
 bool future_is_pending(const struct future_class *class, PyObject *future);

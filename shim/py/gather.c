@@ -24,7 +24,9 @@
 #include "py/error.h"
 #include "py/frame.h"
 #include "py/gather.h"
+#include "py/origin.h"
 #include "py/tell.h"
+#include "py/twin.h"
 #include "py/unused.h"
 
 static bool text_ends(const char *text, size_t length, const char *end)
@@ -61,13 +63,14 @@ static bool is_lost(PyObject *outer, PyObject *exception)
 static void sibling_lost(PyObject *child, PyObject *exception)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_GATHER_SIBLING_LOST};
-	struct stack_buf stack;
+	struct stack_buf stack, origin;
 
 	tell_exception(exception, &facts);
 	tell_task(child, &facts);
 	facts.name_str = facts.coro_str;
 	tell_traceback(exception, &stack);
 	facts.stack = &stack;
+	facts.origin = origin_of_task(child, facts.coro_str, &origin);
 	emit_pitfall(&facts);
 }
 
@@ -87,6 +90,14 @@ static PyObject *waiting_task(PyObject *outer)
 	return task;
 }
 
+static void stack_leave_innermost(struct stack_buf *stack)
+{
+	if (!stack->stack.n_frames)
+		return;
+	stack->stack.n_frames--;
+	memmove(stack->frames, stack->frames + 1, stack->stack.n_frames * sizeof(stack->frames[0]));
+}
+
 /* Where a task waits, innermost first. Return: whether the result it waits for is read by nobody.
  */
 static bool is_unread(PyObject *task, struct stack_buf *ret_stack)
@@ -94,6 +105,7 @@ static bool is_unread(PyObject *task, struct stack_buf *ret_stack)
 	PyObject *coroutine = py_get(task, "_coro");
 	struct pyframe_stack found;
 	struct task_chain chain;
+	bool is_inner;
 
 	if (!coroutine)
 		return false;
@@ -102,9 +114,12 @@ static bool is_unread(PyObject *task, struct stack_buf *ret_stack)
 	if (chain.end != TASK_END_WAITS || !chain.n_links)
 		return false;
 	tell_chain(&chain, &found, ret_stack);
+	is_inner = found.n_frames > 1 && twin_awaits(found.frames[0].code_raddr);
+	if (is_inner)
+		stack_leave_innermost(ret_stack);
 	return ret_stack->stack.n_frames &&
-	       unused_result((PyObject *)(uintptr_t)found.frames[0].code_raddr,
-			     found.frames[0].lasti, watch.pyframe.layout.minor);
+	       unused_result((PyObject *)(uintptr_t)found.frames[is_inner].code_raddr,
+			     found.frames[is_inner].lasti, watch.pyframe.layout.minor);
 }
 
 static _cold_ void exceptions_ignored(PyObject *outer, PyObject *exception)
@@ -177,4 +192,81 @@ _hidden_ _cold_ void gather_asked(PyObject *child, PyObject *exception)
 
 	looked_at(child, exception);
 	errno = saved_errno;
+}
+
+/* A variable that a function has of the one it was made in: a new reference, or NULL. */
+static PyObject *closure_variable(PyObject *function, const char *name)
+{
+	PyObject *names = py_get(py.PyFunction_GetCode(function), "co_freevars");
+	PyObject *cells = py_get(function, "__closure__"), *found = NULL;
+	ssize_t n = 0;
+
+	if (names && cells && (void *)py_type(cells) == py.PyTuple_Type)
+		n = MIN(py.PyTuple_Size(names), py.PyTuple_Size(cells));
+	for (ssize_t i = 0; i < n && !found; i++)
+		if (!py.PyUnicode_CompareWithASCIIString(py.PyTuple_GetItem(names, i), name))
+			found = py_get(py.PyTuple_GetItem(cells, i), "cell_contents");
+	tell_unref(cells);
+	tell_unref(names);
+	return found;
+}
+
+static long closure_number(PyObject *function, const char *name)
+{
+	PyObject *variable = closure_variable(function, name);
+	long number = variable ? py.PyLong_AsLong(variable) : -1;
+
+	py.PyErr_Clear();
+	tell_unref(variable);
+	return number;
+}
+
+/* The last child is done: the list of results will be made. */
+static void list_is_due(PyObject *callback, PyObject *outer)
+{
+	PyObject *children = closure_variable(callback, "children"), *exception;
+	ssize_t n = children && (void *)py_type(children) == py.PyList_Type
+			    ? py.PyList_Size(children)
+			    : 0;
+
+	for (ssize_t i = 0; i < n; i++) {
+		exception = py_get(py.PyList_GetItem(children, i), "_exception");
+		if (exception && exception != py._Py_NoneStruct) {
+			exceptions_ignored(outer, exception);
+			i = n;
+		}
+		tell_unref(exception);
+	}
+	tell_unref(children);
+}
+
+static void heard(PyObject *callback, PyObject *child, PyObject *outer)
+{
+	PyObject *returns = closure_variable(callback, "return_exceptions");
+	PyObject *exception = py_get(child, "_exception");
+
+	if (exception && exception != py._Py_NoneStruct && is_lost(outer, exception) &&
+	    py_is(child, "_log_destroy_pending", py._Py_FalseStruct))
+		sibling_lost(child, exception);
+	else if (watch.options.is_strict && returns == py._Py_TrueStruct &&
+		 closure_number(callback, "nfinished") + 1 == closure_number(callback, "nfuts"))
+		list_is_due(callback, outer);
+	tell_unref(exception);
+	tell_unref(returns);
+}
+
+/*
+ * The same for children in pure Python, which are asked by Python code: gather()'s callback is
+ * about to run for one of them.
+ */
+_hidden_ _cold_ void gather_hears(PyObject *callback, PyObject *child)
+{
+	PyObject *outer;
+
+	if (!fork_watch_open() || !frame_tstate())
+		return;
+	outer = closure_variable(callback, "outer");
+	if (outer && outer != py._Py_NoneStruct)
+		heard(callback, child, outer);
+	tell_unref(outer);
 }

@@ -4,4 +4,5 @@
 
 #include "py/api.h"
 
+void gather_hears(PyObject *callback, PyObject *child);
 void gather_asked(PyObject *child, PyObject *exception);

@@ -25,6 +25,12 @@
 /* CPython 3.8-3.15 Include/cpython/object.h. */
 #define TYPE_FINALIZE_OFFSET 392
 #define TYPE_INIT_OFFSET     296
+#define TYPE_ASYNC_OFFSET    80
+/* PyAsyncMethods.am_anext. */
+#define ASYNC_NEXT_OFFSET 16
+/* The same; tp_vectorcall_offset and tp_basicsize. */
+#define TYPE_VECTORCALL_OFFSET 56
+#define TYPE_BASICSIZE_OFFSET  32
 
 /* CPython 3.8-3.15 Include/descrobject.h. */
 struct getset_def {
@@ -38,7 +44,7 @@ struct getset_def {
 /* The class's own or inherited attribute, if it is a descriptor of that type: borrowed, or NULL. */
 static PyObject *descriptor_find(PyObject *class, const char *name, void *type)
 {
-	PyObject *key = py.PyUnicode_FromString(name), *found;
+	PyObject *key = py_is_class(class) ? py.PyUnicode_InternFromString(name) : NULL, *found;
 
 	if (!key) {
 		py.PyErr_Clear();
@@ -133,24 +139,45 @@ _hidden_ void *finalizer_get(PyObject *class)
 	return *(void **)((char *)class + TYPE_FINALIZE_OFFSET);
 }
 
+/* Where the wrapper that Python code sees as a special method keeps its C function; or NULL. */
+static void **wrapped_find(PyObject *class, const char *name)
+{
+	PyObject *wrapper = descriptor_find(class, name, py.PyWrapperDescr_Type);
+
+	return wrapper ? (void **)((char *)wrapper + WRAPPER_FUNCTION_OFFSET) : NULL;
+}
+
+static bool slot_replace_at(PyObject *class, const char *name, void **slot, void *function,
+			    void **ret_before)
+{
+	void **wrapped = wrapped_find(class, name);
+
+	if (!wrapped || !*slot || *slot != *wrapped || *slot == function)
+		return false;
+	*ret_before = *slot;
+	*slot = *wrapped = function;
+	return true;
+}
+
 /*
  * Let a slot of a class made in C, __del__ or __init__, lead to function, also for classes derived
  * from it later. Needs the GIL, no exception set.
  */
 _hidden_ bool slot_replace(PyObject *class, const char *name, void *function, void **ret_before)
 {
-	PyObject *wrapper = descriptor_find(class, name, py.PyWrapperDescr_Type);
 	size_t offset = strcmp(name, "__init__") ? TYPE_FINALIZE_OFFSET : TYPE_INIT_OFFSET;
-	void **slot = (void **)((char *)class + offset), **wrapped;
 
-	if (!wrapper)
-		return false;
-	wrapped = (void **)((char *)wrapper + WRAPPER_FUNCTION_OFFSET);
-	if (!*slot || *slot != *wrapped || *slot == function)
-		return false;
-	*ret_before = *slot;
-	*slot = *wrapped = function;
-	return true;
+	return slot_replace_at(class, name, (void **)((char *)class + offset), function,
+			       ret_before);
+}
+
+/* The same for __anext__, whose slot lies in a table of the class's own. */
+_hidden_ bool slot_replace_next(PyObject *class, void *function, void **ret_before)
+{
+	char *table = *(char **)((char *)class + TYPE_ASYNC_OFFSET);
+
+	return table && slot_replace_at(class, "__anext__", (void **)(table + ASYNC_NEXT_OFFSET),
+					function, ret_before);
 }
 
 /*
@@ -163,4 +190,43 @@ _hidden_ void finalizer_replace_copy(PyObject *class, void *before, void *functi
 
 	if (*slot == before)
 		*slot = function;
+}
+
+/*
+ * Let a slot of a class made in Python lead to function, also for classes derived from it later:
+ * attributes of the class stay as they are. Needs the GIL.
+ */
+_hidden_ bool class_replace(PyObject *class, enum class_slot slot, void *function,
+			    void **ret_before)
+{
+	void **place = (void **)((char *)class + slot);
+
+	if (!*place || *place == function)
+		return false;
+	*ret_before = *place;
+	*place = function;
+	return true;
+}
+
+/*
+ * Let the entry by which C code calls a Python function (vectorcall) lead elsewhere; from Python
+ * code 3.11 does not come this way. Needs the GIL.
+ */
+_hidden_ bool function_replace(PyObject *function, vectorcall_fn entry, vectorcall_fn *ret_before)
+{
+	ssize_t offset = *(ssize_t *)((char *)py.PyFunction_Type + TYPE_VECTORCALL_OFFSET);
+	ssize_t size_bytes = *(ssize_t *)((char *)py.PyFunction_Type + TYPE_BASICSIZE_OFFSET);
+	vectorcall_fn *field;
+
+	if (offset <= 0 || offset > size_bytes - (ssize_t)sizeof(*field) || offset % 8)
+		return false;
+	field = (vectorcall_fn *)((char *)function + offset);
+	if (!*field || *field == entry)
+		return false;
+	*ret_before = *field;
+	if (py.PyFunction_SetVectorcall)
+		py.PyFunction_SetVectorcall(function, entry);
+	else
+		*field = entry;
+	return *field == entry;
 }

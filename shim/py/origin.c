@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Origin: the line that made a coroutine which was dropped
+ * Origin: the line that made a coroutine which was dropped, or that of a task which came to nothing
  *
  * CPython keeps it in the coroutine when it is told to (sys.set_coroutine_origin_tracking_depth()),
  * for a few percent of a task switch. In strict mode that is from the start of a loop to its end.
- * Otherwise it is switched on for a while when a coroutine was dropped whose origin is not known
- * yet: who drops one once does it again, and who never does pays nothing.
+ * Otherwise it is switched on for a while when something is told of a coroutine whose origin is not
+ * known yet: who drops one once does it again, and who never does pays nothing.
  *
  * The program does not see it: the depth it asks for is its own, and once it has set one we keep
  * out of its way. And cr_origin, by which the interpreter's own warning grows a paragraph, is taken
@@ -130,7 +130,7 @@ _hidden_ void origin_edge(void)
 		switch_off();
 }
 
-/* A coroutine was dropped, and where it was made is not known. */
+/* Something is told of a coroutine, and where it was made is not known. */
 _hidden_ void origin_missed(uint32_t name_str)
 {
 	for (uint32_t i = 0; i < MIN(n_known, ORIGIN_N_KNOWN); i++)
@@ -143,7 +143,7 @@ _hidden_ void origin_missed(uint32_t name_str)
 
 static PyObject **origin_field(PyObject *coroutine)
 {
-	PyObject *key = py.PyUnicode_FromString("cr_origin");
+	PyObject *key = py.PyUnicode_InternFromString("cr_origin");
 	PyObject *found = key ? py._PyType_Lookup(py_type(coroutine), key) : NULL;
 	struct member_def *member;
 
@@ -211,6 +211,23 @@ _hidden_ bool origin_stack(PyObject *coroutine, struct stack_buf *ret_stack)
 		py.Py_DecRef(origin);
 	ret_stack->stack.n_frames = n;
 	return n;
+}
+
+/*
+ * Where the coroutine of a task was made, which is nearly always where the task was; NULL when that
+ * is not known: then it will be of the next one.
+ */
+_hidden_ const struct stack_buf *origin_of_task(PyObject *task, uint32_t coro_str,
+						struct stack_buf *buf)
+{
+	PyObject *coroutine = py_get(task, "_coro");
+	bool is_plain = coroutine && (void *)py_type(coroutine) == py.PyCoro_Type;
+	bool is_known = is_plain && origin_stack(coroutine, buf);
+
+	if (is_plain && !is_known)
+		origin_missed(coro_str);
+	tell_unref(coroutine);
+	return is_known ? buf : NULL;
 }
 
 static struct method_def *function_find(const char *name, int flags)

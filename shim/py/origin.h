@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Origin: the line that made a coroutine which was dropped */
+/* Origin: the line that made a coroutine which was dropped, or that of a task */
 #pragma once
 
 #include "emit.h"
@@ -13,3 +13,4 @@ void origin_missed(uint32_t name_str);
 PyObject *origin_hide(PyObject *coroutine);
 void origin_show(PyObject *coroutine, PyObject *origin);
 bool origin_stack(PyObject *coroutine, struct stack_buf *ret_stack);
+const struct stack_buf *origin_of_task(PyObject *task, uint32_t coro_str, struct stack_buf *buf);

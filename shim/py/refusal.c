@@ -14,7 +14,8 @@
  * line cannot be told here, and is told by the traceback where the exception ends (unhandled.c).
  *
  * The coroutine that was refused is dropped without having run. It is among the variables of the
- * frames of asyncio's that refuse it, and is not told as never awaited as well.
+ * frames of asyncio's that refuse it, and is not told as never awaited as well. uvloop makes a task
+ * of it before it refuses: that is the last one that the thread has made.
  */
 #include <errno.h>
 #include <string.h>
@@ -39,7 +40,7 @@
 typedef int (*init_fn)(PyObject *self, PyObject *args, PyObject *names);
 
 enum refuser {
-	BY_ASYNCIO = 1, /* a function of asyncio's own is the innermost frame */
+	BY_ASYNCIO = 1, /* a function of asyncio's own, or trio's, is the innermost frame */
 	BY_UVLOOP = 2,	/* or of uvloop's loop, which is no frame */
 	BY_PYTHON = 4,	/* the interpreter itself */
 };
@@ -66,6 +67,8 @@ static const struct refusal runtime_errors[] = {
 	 PITFALL_TASKGROUP_MISUSE, BY_ASYNCIO},
 	{"TaskGroup <", "> is finished", "a TaskGroup that is closed", PITFALL_TASKGROUP_MISUSE,
 	 BY_ASYNCIO},
+	{"Attempted to call run() from inside a run()", "", "trio.run()", PITFALL_NESTED_RUN,
+	 BY_ASYNCIO},
 	/* No misuse: a sibling has failed meanwhile. But the coroutine is not forgotten either. */
 	{"TaskGroup <", "> is shutting down", NULL, 0, BY_ASYNCIO},
 };
@@ -82,6 +85,12 @@ static PyObject *refused[REFUSED_N];
 static unsigned int refused_next;
 /* How many of them there are. */
 _hidden_ uint32_t refusal_n;
+/* The same of tasks. */
+static PyObject *refused_tasks[REFUSED_N];
+static unsigned int refused_tasks_next;
+_hidden_ uint32_t refusal_n_tasks;
+/* The last task that this thread has made, which may be gone: it is only compared. */
+_hidden_ __thread PyObject *refusal_newest_task __attribute__((tls_model("initial-exec")));
 /* Exceptions that are told of: their end tells nothing more. */
 static PyObject *told[TOLD_N];
 static unsigned int told_next;
@@ -112,6 +121,27 @@ _hidden_ bool refusal_took(PyObject *coroutine)
 			refusal_n--;
 		}
 	return refusal_n != n_before;
+}
+
+static void task_add(PyObject *task)
+{
+	PyObject **place = &refused_tasks[refused_tasks_next++ % REFUSED_N];
+
+	refusal_n_tasks += !*place;
+	*place = task;
+}
+
+/* Whether the task that is finalised now was made of what was refused; not any more after that. */
+_hidden_ bool refusal_took_task(PyObject *task)
+{
+	uint32_t n_before = refusal_n_tasks;
+
+	for (unsigned int i = 0; refusal_n_tasks && i < REFUSED_N; i++)
+		if (refused_tasks[i] == task) {
+			refused_tasks[i] = NULL;
+			refusal_n_tasks--;
+		}
+	return refusal_n_tasks != n_before;
 }
 
 /* Whether the exception is told of; not any more after that. */
@@ -148,10 +178,8 @@ static const struct refusal *refusal_find(const struct refusal *refusals, size_t
 static bool is_frameworks(const struct record_frame *frame)
 {
 	static const char *const files[] = {
-		"/asyncio/base_events.py",
-		"/asyncio/runners.py",
-		"/asyncio/taskgroups.py",
-		"/uvloop/__init__.py",
+		"/asyncio/base_events.py", "/asyncio/runners.py", "/asyncio/taskgroups.py",
+		"/uvloop/__init__.py",	   "/trio/_core/_run.py",
 	};
 	size_t length;
 	const char *file = intern_text(frame->file_str, &length);
@@ -259,6 +287,9 @@ static void made(const struct refusal *refusals, size_t n, PyObject *text, PyObj
 		return;
 	if (refusal->by & BY_ASYNCIO)
 		add_coroutines(&stack);
+	if (refusal->by & BY_UVLOOP && refusal_newest_task &&
+	    !(stack.stack.n_frames && is_frameworks(&stack.frames[0])))
+		task_add(refusal_newest_task);
 	if (!refusal->pitfall)
 		return;
 	refusal_emit(refusal, &stack);
@@ -293,7 +324,7 @@ static _cold_ void made_aside(bool is_runtime, PyObject *text, PyObject *excepti
 
 static void runtime_made(PyObject *text, PyObject *exception)
 {
-	if (unlikely(is_candidate(text, "aRTtC", "suha")))
+	if (unlikely(is_candidate(text, "aRTtCA", "suhat")))
 		made_aside(true, text, exception);
 }
 

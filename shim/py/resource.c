@@ -30,6 +30,7 @@
 #include "py/resource.h"
 #include "py/running.h"
 #include "py/tell.h"
+#include "py/trio.h"
 
 #define N_TOLD 64
 /* Of a warning's text: up to the address in it. */
@@ -39,6 +40,9 @@
 #define TYPE_IS_COLLECTED (UINT64_C(1) << 14)
 #define GC_PREV_OFFSET	  (-8)
 #define GC_COLLECTING	  2
+/* PyGC_Head before an object: next, previous; the low bits of both are flags. */
+#define GC_HEAD_BYTES 16
+#define GC_LINK_MASK  (~UINT64_C(7))
 /* Modules/socketmodule.h: PySocketSockObject.sock_fd. */
 #define SOCKET_FD_OFFSET 16
 /* PyCFunctionObject.m_ml. */
@@ -84,7 +88,8 @@ static void told_add(const void *key)
 	*place = key;
 }
 
-static bool is_collecting(PyObject *object)
+/* Whether the collector has found it: then no line has dropped it. */
+_hidden_ bool resource_is_collecting(PyObject *object)
 {
 	uint64_t flags = *(uint64_t *)((char *)py_type(object) + TYPE_FLAGS_OFFSET);
 
@@ -151,13 +156,20 @@ static int resource_fd(PyObject *key)
 	return is_uvloop(key) ? uvloop_fd(key) : running_epoll_fd(key);
 }
 
-/* uvloop warns of what is open when its loop closes, too; then nobody has dropped it. */
+/*
+ * uvloop warns of what is open when its loop closes, too; then nobody has dropped it. Nor has who
+ * set the collector off, and what deallocates itself is no longer marked as found by it.
+ */
 static bool is_dropped(PyObject *source)
 {
-	return !is_collecting(source) && (!is_uvloop(source) || thread_loop);
+	if (is_uvloop(source))
+		return thread_loop && !thread_loop->collection_start;
+	return !resource_is_collecting(source);
 }
 
-static void resource_tell(PyObject *source, PyObject *key, PyObject *text, bool has_stack)
+/* is_whole: the object can still be asked. */
+static void resource_tell(PyObject *source, PyObject *key, PyObject *text, bool has_stack,
+			  bool is_whole)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_UNCLOSED_RESOURCE};
 	uint64_t tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
@@ -171,7 +183,7 @@ static void resource_tell(PyObject *source, PyObject *key, PyObject *text, bool 
 		emit_own_stack(tstate_raddr, &stack);
 		facts.stack = &stack;
 	}
-	if (made_stack(resource_fd(key), &origin))
+	if (is_whole && made_stack(resource_fd(key), &origin))
 		facts.origin = &origin;
 	if (facts.stack || facts.origin)
 		emit_pitfall(&facts);
@@ -194,7 +206,7 @@ static bool is_met_again(PyObject *source, PyObject *key, bool is_dead)
 	return key != source || !is_dead;
 }
 
-static void resource_open(PyObject *source, PyObject *text, bool has_stack)
+static void resource_open(PyObject *source, PyObject *text, bool has_stack, bool is_whole)
 {
 	PyObject *key = resource_key(source);
 
@@ -204,7 +216,7 @@ static void resource_open(PyObject *source, PyObject *text, bool has_stack)
 	} else {
 		if (is_met_again(source, key, has_stack))
 			told_add(key);
-		resource_tell(source, key, text, has_stack);
+		resource_tell(source, key, text, has_stack, is_whole);
 	}
 	py.Py_DecRef(key);
 }
@@ -224,8 +236,31 @@ static PyObject *caller_self(void)
 }
 
 /*
+ * Whether it is what it seems: a count of 0 has been deallocated, and what is held more than once
+ * is in the collector's list, which its neighbour there says too. The lower half of the count,
+ * which is all of it in 3.14.
+ */
+static bool is_living(uint64_t object_raddr, uint64_t type_raddr)
+{
+	uint64_t flags, next_raddr, link;
+	uint32_t count;
+
+	if (mem_read(&watch.remote, object_raddr, &count, sizeof(count)) || !count)
+		return false;
+	if (count == 1)
+		return true;
+	return !mem_read(&watch.remote, type_raddr + TYPE_FLAGS_OFFSET, &flags, sizeof(flags)) &&
+	       (flags & TYPE_IS_COLLECTED) &&
+	       !mem_read(&watch.remote, object_raddr - GC_HEAD_BYTES, &next_raddr,
+			 sizeof(next_raddr)) &&
+	       !mem_read(&watch.remote, (next_raddr & GC_LINK_MASK) + 8, &link, sizeof(link)) &&
+	       (link & GC_LINK_MASK) == object_raddr - GC_HEAD_BYTES;
+}
+
+/*
  * uvloop's handles say only "unclosed resource <TCPTransport closed=False 0x7f...>", with their
- * id() (0.17 and 0.23, handles/handle.pyx). Anybody may say so, so it is read through the kernel.
+ * id() (0.17 and 0.23, handles/handle.pyx). Anybody may say so, and long after, so it is read
+ * through the kernel.
  */
 static PyObject *uvloop_self(const char *said)
 {
@@ -237,9 +272,18 @@ static PyObject *uvloop_self(const char *said)
 	    mem_read(&watch.remote, object_raddr + 8, &type_raddr, sizeof(type_raddr)) ||
 	    mem_read(&watch.remote, type_raddr + 24, &name_raddr, sizeof(name_raddr)) ||
 	    mem_read(&watch.remote, name_raddr, name, sizeof(name)) ||
-	    strncmp(name, "uvloop.", strlen("uvloop.")))
+	    strncmp(name, "uvloop.", strlen("uvloop.")) || !is_living(object_raddr, type_raddr))
 		return NULL;
 	return (PyObject *)(uintptr_t)object_raddr;
+}
+
+/*
+ * Whether it speaks from its deallocator: Cython holds it by one reference then, and its fields
+ * below the class that speaks are cleared, and its handle is closed.
+ */
+static bool is_dying(PyObject *object)
+{
+	return *(const uint32_t *)object == 1;
 }
 
 static bool says_unclosed(const char *said)
@@ -257,6 +301,7 @@ static _cold_ void warned(PyObject *text, PyObject *source)
 	PyObject *type, *value, *traceback;
 	int saved_errno = errno;
 	char said[SAID_MAX_BYTES];
+	bool is_whole = true;
 
 	if (gil_is_ending() || !watch_is_open() || !watch.is_frames_ok ||
 	    (void *)py_type(text) != py.PyUnicode_Type ||
@@ -265,12 +310,14 @@ static _cold_ void warned(PyObject *text, PyObject *source)
 		return;
 	py.PyErr_Fetch(&type, &value, &traceback);
 	if (says_unclosed(said)) {
-		if (!source || source == py._Py_NoneStruct)
+		if (!source || source == py._Py_NoneStruct) {
 			source = uvloop_self(said);
+			is_whole = !source || !is_dying(source);
+		}
 		if (!source)
 			source = caller_self();
 		if (source)
-			resource_open(source, text, is_dropped(source));
+			resource_open(source, text, is_dropped(source), is_whole);
 	}
 	py.PyErr_Restore(type, value, traceback);
 	errno = saved_errno;
@@ -303,11 +350,11 @@ static _cold_ void socket_dies(PyObject *socket)
 {
 	PyObject *type, *value, *traceback;
 	int saved_errno = errno;
-	bool is_dead = !is_collecting(socket);
+	bool is_dead = !resource_is_collecting(socket);
 
 	py.PyErr_Fetch(&type, &value, &traceback);
 	if (!is_told(socket))
-		resource_tell(socket, socket, NULL, is_dead);
+		resource_tell(socket, socket, NULL, is_dead, true);
 	if (is_dead)
 		told_forget(socket);
 	else
@@ -321,7 +368,7 @@ static void on_socket_finalize(PyObject *socket)
 	if (unlikely(*(int *)((char *)socket + SOCKET_FD_OFFSET) >= 0) && watch_is_open() &&
 	    !gil_is_ending())
 		socket_dies(socket);
-	else if (unlikely(n_told) && !is_collecting(socket))
+	else if (unlikely(n_told) && !resource_is_collecting(socket))
 		told_forget(socket);
 	socket_finalize(socket);
 }
@@ -331,7 +378,7 @@ static PyObject *handle_transport(PyObject *handle)
 {
 	PyObject *callback = py_get(handle, "_callback"), *transport = NULL;
 	PyObject *module = py_module("asyncio.transports");
-	PyObject *class = module ? py_get(module, "BaseTransport") : NULL;
+	PyObject *class = module ? py_get_class(module, "BaseTransport") : NULL;
 
 	if (callback && class && py_type(callback) == py.PyMethod_Type)
 		transport = py.PyMethod_Self(callback);
@@ -358,7 +405,7 @@ static void selector_look(PyObject *selector)
 				 : NULL;
 		transport = handle && handle != py._Py_NoneStruct ? handle_transport(handle) : NULL;
 		if (transport)
-			resource_open(transport, NULL, false);
+			resource_open(transport, NULL, false, true);
 		unref(transport);
 		py.PyErr_Clear();
 	}
@@ -382,8 +429,10 @@ static PyObject *on_epoll_close(PyObject *epoll, PyObject *unused)
 {
 	int saved_errno = errno;
 
-	if (watch_is_open() && !gil_is_ending() && !py.PyErr_Occurred())
+	if (watch_is_open() && !gil_is_ending() && !py.PyErr_Occurred()) {
 		epoll_closes(epoll);
+		trio_epoll_closes(epoll);
+	}
 	errno = saved_errno;
 	return epoll_close(epoll, unused);
 }
@@ -394,7 +443,7 @@ static bool socket_install(void)
 	static const char *const classes[][2] = {{"socket", "socket"}, {"ssl", "SSLSocket"}};
 	PyObject *module = py_module("_socket"), *other, *class;
 
-	socket_class = module ? py_get(module, "socket") : NULL;
+	socket_class = module ? py_get_class(module, "socket") : NULL;
 	unref(socket_class);
 	if (!socket_class)
 		return false;
@@ -403,7 +452,7 @@ static bool socket_install(void)
 		return false;
 	for (unsigned int i = 0; i < ARRAY_LEN(classes); i++) {
 		other = py_module(classes[i][0]);
-		class = other ? py_get(other, classes[i][1]) : NULL;
+		class = other ? py_get_class(other, classes[i][1]) : NULL;
 		if (class && py.PyType_IsSubtype(class, socket_class))
 			finalizer_replace_copy(class, (void *)socket_finalize,
 					       (void *)on_socket_finalize);
@@ -427,7 +476,7 @@ static bool warn_install(PyObject *warnings_module)
 static bool epoll_install(void)
 {
 	PyObject *module = py_module("select");
-	PyObject *class = module ? py_get(module, "epoll") : NULL;
+	PyObject *class = module ? py_get_class(module, "epoll") : NULL;
 	bool is_in = class && method_replace(class, "close", METHOD_PLAIN, (void *)on_epoll_close,
 					     (void **)&epoll_close);
 

@@ -4,4 +4,5 @@
 
 #include "py/api.h"
 
+bool resource_is_collecting(PyObject *object);
 void resource_install(PyObject *warnings_module);

@@ -5,10 +5,7 @@
  * Future.result() and Future.exception(), which Task shares, raise InvalidStateError then; so they
  * also do for a task that itself ended with one, which is told apart by its state. `await task` and
  * what asyncio does in C do not come through these methods. A call that succeeds costs one more
- * function call.
- *
- * The pure Python classes (asyncio.futures._PyFuture) are not watched: nothing uses them where the
- * C ones exist.
+ * function call. Of the classes in pure Python twin.c hears.
  */
 #include <errno.h>
 #include <string.h>
@@ -18,6 +15,7 @@
 #include "py/frame.h"
 #include "py/future.h"
 #include "py/gather.h"
+#include "py/origin.h"
 #include "py/result.h"
 #include "py/tell.h"
 
@@ -25,18 +23,19 @@ static method_o_fn result_before;
 static method_o_fn exception_before;	    /* until 3.11 */
 static method_class_fn exception_before_12; /* from 3.12 */
 
-static void asked_too_early(PyObject *future)
+_hidden_ void result_asked_too_early(PyObject *future)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_RESULT_BEFORE_DONE};
 	uint64_t tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
-	struct stack_buf stack;
+	struct stack_buf stack, origin;
 
-	if (!tstate_raddr || !future_is_pending(&future_class, future))
+	if (!tstate_raddr)
 		return;
 	tell_task(future, &facts);
 	facts.name_str = facts.coro_str ? facts.coro_str : tell_class(py_type(future));
 	emit_own_stack(tstate_raddr, &stack);
 	facts.stack = &stack;
+	facts.origin = origin_of_task(future, facts.coro_str, &origin);
 	emit_pitfall(&facts);
 }
 
@@ -47,8 +46,9 @@ static _cold_ void refused(PyObject *future)
 	int saved_errno = errno;
 
 	py.PyErr_Fetch(&type, &value, &traceback);
-	if (type && !strcmp(py_class_name(type), "InvalidStateError"))
-		asked_too_early(future);
+	if (type && !strcmp(py_class_name(type), "InvalidStateError") &&
+	    future_is_pending(&future_class, future))
+		result_asked_too_early(future);
 	py.PyErr_Restore(type, value, traceback);
 	errno = saved_errno;
 }

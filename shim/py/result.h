@@ -4,4 +4,5 @@
 
 #include "py/api.h"
 
+void result_asked_too_early(PyObject *future);
 void result_install(PyObject *asyncio_module);

@@ -6,6 +6,10 @@
  * starts (the loop) and stops (None). The function stays what it is; the C function behind it is
  * exchanged in its static method table, so it does not matter who has imported it before. What the
  * loop sleeps on is asked of the loop: asyncio's selector, uvloop's _get_backend_id().
+ *
+ * Without the C module the function is one in Python, which sets an attribute of a threading.local
+ * of its own class; that is seen in the class's slot for it. The one thing that a program could
+ * tell is that calling _running_loop.__setattr__() by that name is refused as of another class.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,24 +19,38 @@
 #include "made.h"
 #include "py/callback.h"
 #include "py/cancel.h"
+#include "py/collection.h"
 #include "py/exception.h"
+#include "py/file.h"
 #include "py/flood.h"
 #include "py/frame.h"
+#include "py/generator.h"
+#include "py/method.h"
 #include "py/origin.h"
 #include "py/running.h"
 #include "py/task.h"
+#include "py/trio.h"
 #include "py/unhandled.h"
 
 /* CPython 3.8-3.15 Include/cpython/methodobject.h: PyCFunctionObject.m_ml behind the header. */
 #define CFUNCTION_DEF_OFFSET 16
 
-static method_o_fn set_running_loop;
+typedef int (*setattro_fn)(PyObject *self, PyObject *name, PyObject *value);
 
-/* The descriptor a loop of asyncio sleeps on; -1 when it has none. Clears what exception is set. */
-_hidden_ int running_epoll_fd(PyObject *loop)
+static method_o_fn set_running_loop;
+static setattro_fn running_set;
+
+/* Held by asyncio while it runs. */
+_hidden_ __thread PyObject *running_twin_loop __attribute__((tls_model("initial-exec")));
+
+/*
+ * The descriptor of the epoll object that an attribute of an attribute of a loop is; -1: it is
+ * none. Clears what exception is set.
+ */
+_hidden_ int running_epoll_of(PyObject *loop, const char *outer, const char *inner)
 {
-	PyObject *selector = py_get(loop, "_selector");
-	PyObject *epoll = selector ? py_get(selector, "_selector") : NULL;
+	PyObject *selector = py_get(loop, outer);
+	PyObject *epoll = selector ? py_get(selector, inner) : NULL;
 	int fd = -1;
 
 	/* Another selector (poll, select) has no descriptor of its own. */
@@ -44,6 +62,12 @@ _hidden_ int running_epoll_fd(PyObject *loop)
 	if (selector)
 		py.Py_DecRef(selector);
 	return fd;
+}
+
+/* The descriptor a loop of asyncio sleeps on; -1 when it has none. Clears what exception is set. */
+_hidden_ int running_epoll_fd(PyObject *loop)
+{
+	return running_epoll_of(loop, "_selector", "_selector");
 }
 
 /*
@@ -72,6 +96,17 @@ static int uvloop_epoll_fd(PyObject *class, PyObject *loop)
 	return (int)fd;
 }
 
+/* What is looked at on a loop's thread, whosever loop it is: one has been found. */
+_hidden_ void running_loop_starts(void)
+{
+	watch_detects(DETECTOR_TURNS | DETECTOR_CALLS);
+	origin_loop_starts();
+	exception_loop_starts();
+	generator_loop_starts();
+	file_loop_starts();
+	collection_install();
+}
+
 static void started(PyObject *module, PyObject *loop)
 {
 	PyObject *uvloop = running_uvloop_class(loop);
@@ -85,9 +120,8 @@ static void started(PyObject *module, PyObject *loop)
 	watched =
 		loop_start(uvloop ? FRAMEWORK_UVLOOP : FRAMEWORK_ASYNCIO, epoll_fd, frame_tstate());
 	if (watched) {
-		watch_detects(DETECTOR_TURNS | DETECTOR_CALLS);
-		origin_loop_starts();
-		exception_loop_starts();
+		running_loop_starts();
+		flood_loop_starts(frame_tstate());
 		task_watch_loop(watched, module, loop, (const void *)set_running_loop);
 	}
 	if (uvloop)
@@ -97,7 +131,8 @@ static void started(PyObject *module, PyObject *loop)
 	unhandled_ready();
 }
 
-static void stopped(void)
+/* The loop of this thread runs no more. Needs the GIL. */
+_hidden_ void running_stopped(void)
 {
 	if (cancel_n_pending)
 		cancel_loop_stops();
@@ -106,19 +141,42 @@ static void stopped(void)
 	loop_stop();
 }
 
-static PyObject *on_set_running_loop(PyObject *module, PyObject *loop)
+/* module: the C module that says so, NULL when Python code did. */
+static void told(PyObject *module, PyObject *loop)
 {
-	PyObject *result = set_running_loop(module, loop);
 	int saved_errno = errno;
 
-	if (!result)
-		return NULL;
+	if (trio_runs())
+		return;
 	if (loop == py._Py_NoneStruct)
-		stopped();
+		running_stopped();
 	else if (fork_watch_open())
 		started(module, loop);
 	errno = saved_errno;
+}
+
+static PyObject *on_set_running_loop(PyObject *module, PyObject *loop)
+{
+	PyObject *result = set_running_loop(module, loop);
+
+	if (result)
+		told(module, loop);
 	return result;
+}
+
+/* An attribute of events._running_loop, which is local to the thread: loop_pid = (loop, pid). */
+static int on_running_set(PyObject *self, PyObject *name, PyObject *value)
+{
+	int r = running_set(self, name, value);
+	PyObject *loop;
+
+	if (r || !value || (void *)py_type(value) != py.PyTuple_Type ||
+	    py.PyTuple_Size(value) != 2 || py.PyUnicode_CompareWithASCIIString(name, "loop_pid"))
+		return r;
+	loop = py.PyTuple_GetItem(value, 0);
+	running_twin_loop = loop == py._Py_NoneStruct ? NULL : loop;
+	told(NULL, loop);
+	return r;
 }
 
 /*
@@ -134,13 +192,30 @@ _hidden_ bool running_install(PyObject *asyncio_module)
 		py.PyErr_Clear();
 		return false;
 	}
-	method = *(struct method_def **)((char *)function + CFUNCTION_DEF_OFFSET);
-	is_as_expected = py_type(function) == py.PyCFunction_Type &&
-			 method->function == py.PyCFunction_GetFunction(function) &&
-			 method->flags == METHOD_O;
+	method = method_of_function(function);
+	is_as_expected = method && method->flags == METHOD_O;
 	if (!is_as_expected ||
 	    !py_patch_method(method, (void *)on_set_running_loop, (void **)&set_running_loop))
 		watch_lost(LOSS_HOOK_REFUSED);
 	py.Py_DecRef(function);
 	return true;
+}
+
+/*
+ * The same for the function in Python. Needs the GIL, no exception set. Return: false when its
+ * class is not as expected.
+ */
+_hidden_ bool running_install_twin(void)
+{
+	PyObject *events = py_module("asyncio.events");
+	PyObject *running = events ? py_get(events, "_running_loop") : NULL;
+	PyObject *class = running ? py_type(running) : NULL;
+	bool is_in =
+		class && !strcmp(py_class_name(class), "_RunningLoop") &&
+		!strcmp(py_class_name(py_type_base(class)), "_thread._local") &&
+		class_replace(class, CLASS_SETATTRO, (void *)on_running_set, (void **)&running_set);
+
+	if (running)
+		py.Py_DecRef(running);
+	return is_in;
 }

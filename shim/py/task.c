@@ -83,11 +83,16 @@ static uint64_t current_tasks(PyObject *module)
 	return is_dict ? (uint64_t)(uintptr_t)tasks : 0;
 }
 
-/* A loop starts, told by a function of module whose code is where inside points. */
+/*
+ * A loop starts, told by a function of module whose code is where inside points. Tasks in Python
+ * have no layout that could be read: without a module there are none.
+ */
 _hidden_ void task_watch_loop(struct loop *loop, PyObject *module, PyObject *object,
 			      const void *inside)
 {
-	task_watch_init(inside);
-	atomic_store_explicit(&loop->tasks_raddr, current_tasks(module), memory_order_relaxed);
+	if (module)
+		task_watch_init(inside);
+	atomic_store_explicit(&loop->tasks_raddr, module ? current_tasks(module) : 0,
+			      memory_order_relaxed);
 	atomic_store_explicit(&loop->loop_raddr, (uint64_t)(uintptr_t)object, memory_order_relaxed);
 }

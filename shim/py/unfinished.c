@@ -19,7 +19,10 @@
 #include "intern.h"
 #include "py/frame.h"
 #include "py/future.h"
+#include "py/library.h"
+#include "py/origin.h"
 #include "py/tell.h"
+#include "py/twin.h"
 #include "py/unfinished.h"
 
 /*
@@ -29,25 +32,17 @@
  */
 #define UNFINISHED_REFERENCES 4
 
-static bool is_by_runner(const struct stack_buf *stack)
+/* The cancel() of a task in Python is a frame of its own. */
+static bool is_by_runner(const struct stack_buf *stack, uint32_t n_inner)
 {
 	static const char name[] = "_cancel_all_tasks";
 	const char *function;
 	size_t length;
 
-	if (!stack->stack.n_frames)
+	if (stack->stack.n_frames <= n_inner)
 		return false;
-	function = intern_text(stack->frames[0].function_str, &length);
+	function = intern_text(stack->frames[n_inner].function_str, &length);
 	return length == sizeof(name) - 1 && !memcmp(function, name, length);
-}
-
-/* Whether code is asyncio's own: a sleep, or a queue's get(), that was made a task. */
-static bool is_asyncios(const struct callee *code)
-{
-	size_t length;
-	const char *file = intern_text(code->file_str, &length);
-
-	return memmem(file, length, "/asyncio/", strlen("/asyncio/"));
 }
 
 /* Python.h: the low half of ob_refcnt, which is all that counts from 3.12 on. */
@@ -56,11 +51,24 @@ static uint32_t references(PyObject *object)
 	return *(uint32_t *)object;
 }
 
+/*
+ * The cancel() of a task in Python has variables of its own, until 3.10 copies of its arguments as
+ * well; from 3.14 on it borrows them.
+ */
+static uint32_t references_own(PyObject *task)
+{
+	uint32_t python_hex = watch.region.header->python_hex;
+
+	if (!twin_is_task(task) || python_hex >= 0x030e0000)
+		return UNFINISHED_REFERENCES;
+	return UNFINISHED_REFERENCES + (python_hex < 0x030b0000 ? 2 : 1);
+}
+
 static void unfinished(PyObject *task)
 {
 	struct pitfall_facts facts = {.pitfall = PITFALL_TASK_NEVER_FINISHED};
 	PyObject *coroutine = py_get(task, "_coro");
-	struct stack_buf stack;
+	struct stack_buf stack, origin;
 
 	if (!coroutine)
 		return;
@@ -68,8 +76,12 @@ static void unfinished(PyObject *task)
 	facts.name_str = facts.coro_str;
 	if (tell_awaits(coroutine, &stack))
 		facts.stack = &stack;
-	/* What has no code is asyncio's own too: the end of a generator that was left open. */
-	if (facts.code.file_str && !is_asyncios(&facts.code))
+	facts.origin = origin_of_task(task, facts.coro_str, &origin);
+	/*
+	 * Not asyncio's own, a sleep or a queue's get() that was made a task; and what has no code
+	 * is that too: the end of a generator that was left open.
+	 */
+	if (facts.code.file_str && !library_is_asyncio(facts.code.file_str))
 		emit_pitfall(&facts);
 	py.Py_DecRef(coroutine);
 }
@@ -79,12 +91,12 @@ static void cancelled(PyObject *task)
 	uint64_t tstate_raddr = fork_watch_open() ? frame_tstate() : 0;
 	struct stack_buf stack;
 
-	if (!tstate_raddr || !future_is_pending(&task_class, task))
+	if (!tstate_raddr || !future_task_is_pending(task))
 		return;
-	if (references(task) > UNFINISHED_REFERENCES && !watch.options.is_strict)
+	if (references(task) > references_own(task) && !watch.options.is_strict)
 		return;
 	emit_own_stack(tstate_raddr, &stack);
-	if (is_by_runner(&stack))
+	if (is_by_runner(&stack, twin_is_task(task)))
 		unfinished(task);
 }
 

@@ -149,8 +149,8 @@ static PyObject *on_thread_excepthook(PyObject *module, PyObject *told)
 	return thread_excepthook(module, told);
 }
 
-static bool function_replace(const char *module_name, const char *name, int flags, void *function,
-			     void **ret_before)
+static bool hook_replace(const char *module_name, const char *name, int flags, void *function,
+			 void **ret_before)
 {
 	PyObject *module = py_module(module_name);
 	PyObject *found = module ? py.PyObject_GetAttrString(module, name) : NULL;
@@ -167,10 +167,10 @@ static bool function_replace(const char *module_name, const char *name, int flag
 /* Needs the GIL, no exception set. */
 _hidden_ void unhandled_install(void)
 {
-	if (function_replace("sys", "__excepthook__", METHOD_FAST, (void *)on_sys_excepthook,
-			     (void **)&sys_excepthook) &&
-	    function_replace("_thread", "_excepthook", METHOD_O, (void *)on_thread_excepthook,
-			     (void **)&thread_excepthook))
+	if (hook_replace("sys", "__excepthook__", METHOD_FAST, (void *)on_sys_excepthook,
+			 (void **)&sys_excepthook) &&
+	    hook_replace("_thread", "_excepthook", METHOD_O, (void *)on_thread_excepthook,
+			 (void **)&thread_excepthook))
 		watch_detects(DETECTOR_UNHANDLED);
 	else
 		watch_lost(LOSS_HOOK_REFUSED);

@@ -7,6 +7,9 @@
 /* How many tasks are being looked at. */
 extern uint32_t unreferenced_n;
 
+struct loop;
+
 void unreferenced_made(PyObject *task);
 void unreferenced_ends(PyObject *task);
-void unreferenced_edge(void);
+void unreferenced_forget(void);
+void unreferenced_edge(const struct loop *loop);

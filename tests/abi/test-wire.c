@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/defs.h"
+#include "wire/arena.h"
 #include "wire/check.h"
 #include "wire/hello.h"
 #include "wire/record.h"
@@ -25,7 +26,8 @@
 #define FIELD(type, name, offset) \
 	static_assert(offsetof(struct type, name) == (offset), #type "." #name)
 
-static_assert(WIRE_VERSION == 2, "the numbers below are those of version 2");
+static_assert(WIRE_VERSION == 3, "the numbers below are those of version 3");
+static_assert(WIRE_OLDEST == 2, "what was recorded by version 2 is read");
 static_assert(REGION_SLOTS_OFFSET == 4096, "slots");
 static_assert(REGION_ARENA_OFFSET == 1052672, "arena");
 static_assert(REGION_RING_OFFSET == 1576960, "ring");
@@ -86,6 +88,7 @@ FIELD(slot, framework, 68);
 FIELD(slot, tid, 72);
 FIELD(slot, epoll_fd, 76);
 FIELD(slot, generation, 80);
+FIELD(slot, is_warming, 84);
 FIELD(slot, opened, 88);
 FIELD(slot, thread_name, 96);
 FIELD(slot, tstate_raddr, 112);
@@ -136,7 +139,7 @@ FIELD(record_call, target_str, 64);
 FIELD(record_call, error, 68);
 FIELD(record_call, stack, 72);
 
-SIZE(record_callback, 112);
+SIZE(record_callback, 120);
 FIELD(record_callback, head, 0);
 FIELD(record_callback, slot, 16);
 FIELD(record_callback, n_calls, 20);
@@ -152,8 +155,9 @@ FIELD(record_callback, file_str, 88);
 FIELD(record_callback, function_str, 92);
 FIELD(record_callback, first_line, 96);
 FIELD(record_callback, gil_wait_ns, 104);
+FIELD(record_callback, gc_ns, 112);
 
-SIZE(record_turn, 112);
+SIZE(record_turn, 120);
 FIELD(record_turn, head, 0);
 FIELD(record_turn, slot, 16);
 FIELD(record_turn, n_callbacks, 20);
@@ -170,6 +174,7 @@ FIELD(record_turn, function_str, 88);
 FIELD(record_turn, first_line, 92);
 FIELD(record_turn, max_callback, 96);
 FIELD(record_turn, gil_wait_ns, 104);
+FIELD(record_turn, gc_ns, 112);
 
 SIZE(record_sample, 72);
 FIELD(record_sample, head, 0);
@@ -216,6 +221,14 @@ FIELD(record_awaiter, coro_str, 4);
 FIELD(record_awaiter, file_str, 8);
 FIELD(record_awaiter, line, 12);
 
+SIZE(record_pause, 48);
+FIELD(record_pause, head, 0);
+FIELD(record_pause, slot, 16);
+FIELD(record_pause, why, 20);
+FIELD(record_pause, start, 24);
+FIELD(record_pause, span, 32);
+FIELD(record_pause, n, 40);
+
 SIZE(record_test, 512);
 FIELD(record_test, head, 0);
 FIELD(record_test, text, 16);
@@ -256,6 +269,19 @@ SIZE(chunk, 16);
 FIELD(chunk, kind, 0);
 FIELD(chunk, size_bytes, 4);
 FIELD(chunk, position, 8);
+
+SIZE(named_stack, 24);
+FIELD(named_stack, slot, 0);
+FIELD(named_stack, is_call, 4);
+FIELD(named_stack, ticks, 8);
+FIELD(named_stack, n_frames, 16);
+
+SIZE(named_frame, 16);
+FIELD(named_frame, kind, 0);
+FIELD(named_frame, line, 4);
+FIELD(named_frame, file_bytes, 8);
+FIELD(named_frame, function_bytes, 10);
+FIELD(named_frame, module_bytes, 12);
 
 static struct region fresh_region(void)
 {
@@ -309,6 +335,33 @@ static void test_golden_record(void **state)
 	free(region.header);
 }
 
+/* A callback of 300,000,000 ticks as version 2 wrote it: without gc_ns. */
+static const unsigned char golden_callback_2[RECORD_BYTES_2] = {
+	[0] = 0x70, [4] = 3, [40] = 1, [48] = 0x00, [49] = 0xa3, [50] = 0xe1, [51] = 0x11,
+};
+
+static void test_version_2(void **state)
+{
+	_Alignas(8) unsigned char buf[RECORD_MAX_BYTES];
+	struct record_callback *callback = (struct record_callback *)buf;
+
+	(void)state;
+	/* What lies behind it is of another record. */
+	memset(buf, 0x55, sizeof(buf));
+	memcpy(buf, golden_callback_2, sizeof(golden_callback_2));
+	assert_int_equal(record_check(&callback->head, RECORD_BYTES_2), 0);
+	assert_int_equal(callback->span, 300000000);
+	assert_int_equal(record_gc_ns(&callback->head), -1);
+	callback->head.size = sizeof(*callback);
+	callback->gc_ns = 7;
+	assert_int_equal(record_check(&callback->head, sizeof(*callback)), 0);
+	assert_int_equal(record_gc_ns(&callback->head), 7);
+	/* No other type is as long. */
+	callback->head.size = RECORD_BYTES_2;
+	callback->head.type = RECORD_PAUSE;
+	assert_int_not_equal(record_check(&callback->head, RECORD_BYTES_2), 0);
+}
+
 static void test_golden_string(void **state)
 {
 	static const unsigned char bytes[] = {5, 0, 's', 'l', 'e', 'e', 'p', 0, 2, 0, 'a', 0};
@@ -329,6 +382,35 @@ static void test_golden_string(void **state)
 	free(region.header);
 }
 
+/* Two strings are appended while another is in the middle; its length is what is missing last. */
+static void test_string_in_the_middle(void **state)
+{
+	struct region region = fresh_region();
+	uint32_t first, middle, last;
+
+	(void)state;
+	atomic_store(&region.arena->used_bytes, sizeof(struct arena));
+	assert_int_equal(arena_append(&region, "", 0), ARENA_NONE);
+	assert_int_equal(arena_finished(&region, sizeof(struct arena)), sizeof(struct arena));
+	first = arena_append(&region, "sleep", 5);
+	middle = atomic_fetch_add(&region.arena->used_bytes, 8);
+	memcpy((unsigned char *)region.arena + middle + 2, "po", 2);
+	last = arena_append(&region, "poll_wait", 9);
+	assert_int_equal(arena_finished(&region, first), middle);
+	assert_int_equal(arena_finished(&region, middle), middle);
+	assert_int_equal(arena_finished(&region, last), last + 12);
+	memcpy((unsigned char *)region.arena + middle, "\4\0poll", 6);
+	assert_int_equal(arena_finished(&region, first), last + 12);
+	/* What the other side wrote leads nowhere. */
+	memcpy((unsigned char *)region.arena + middle, "\377\377", 2);
+	assert_int_equal(arena_finished(&region, first), last + 12);
+	atomic_store(&region.arena->used_bytes, last + 7);
+	assert_int_equal(arena_finished(&region, first), last + 4);
+	atomic_store(&region.arena->used_bytes, UINT32_MAX);
+	assert_true(arena_finished(&region, last) <= REGION_ARENA_BYTES);
+	free(region.header);
+}
+
 static void test_region_check(void **state)
 {
 	struct region region = fresh_region();
@@ -346,9 +428,11 @@ static void test_region_check(void **state)
 		.ring_bytes = 1048576,
 	};
 	assert_int_equal(region_check(region.header), 0);
-	region.header->version = 3;
+	region.header->version = 4;
 	assert_int_not_equal(region_check(region.header), 0);
-	region.header->version = 2;
+	region.header->version = 1;
+	assert_int_not_equal(region_check(region.header), 0);
+	region.header->version = 3;
 	region.header->n_slots = 65;
 	assert_int_not_equal(region_check(region.header), 0);
 	free(region.header);
@@ -357,8 +441,8 @@ static void test_region_check(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden_record),
-		cmocka_unit_test(test_golden_string),
+		cmocka_unit_test(test_golden_record), cmocka_unit_test(test_version_2),
+		cmocka_unit_test(test_golden_string), cmocka_unit_test(test_string_in_the_middle),
 		cmocka_unit_test(test_region_check),
 	};
 

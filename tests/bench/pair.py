@@ -30,6 +30,8 @@ MODES = {
     "preloaded-thread": ((), "thread"),
     "strict": (("--strict",), "plain"),
     "native": (("--native",), "plain"),
+    # Its programs see every process of the host while it runs, the unwatched ones too.
+    "bpf": (("--bpf", "on"), "plain"),
     "debug": (None, "debug"),
     "patch": (None, "patch"),
     "profile": (None, "profile"),
@@ -41,11 +43,12 @@ def cores():
 
 
 def modes_there_are(wanted):
-    """Of these modes, those that this build of the command can do."""
+    """Of these modes, those that this build of the command can do, and we may."""
     text = watch.run([paths.LOOPHOUND, "run", "--help"]).stdout.decode()
     return [
         mode for mode in wanted
         if all(option in text for option in MODES[mode][0] or ())
+        and (mode != "bpf" or os.geteuid() == 0)
     ]
 
 

@@ -19,9 +19,9 @@ WORKS = {
     "storm": "asyncio uvloop", "timers": "asyncio uvloop", "echo1": "asyncio uvloop",
     "echo100": "asyncio uvloop", "threads8": "asyncio", "files": "-", "numbers": "-",
 }
-MODES = ["thread", "preloaded", "strict", "native", "debug", "patch", "profile"]
+MODES = ["thread", "preloaded", "strict", "native", "bpf", "debug", "patch", "profile"]
 # What others do is shown where it tells most: debug mode takes fifty times as long for some.
-OTHERS = ["debug", "patch", "profile"]
+OTHERS = ["bpf", "debug", "patch", "profile"]
 WORKS_OF_OTHERS = ["switch", "storm", "echo1"]
 # A program without a loop has no debug mode and no handles.
 MODES_WITHOUT_LOOP = ["preloaded", "strict", "native"]

@@ -3,9 +3,12 @@
 
 The program waits behind gate.py until `loophound attach --no-inject` says that it watches.
 """
+import json
 import os
+import select
 import signal
 import subprocess
+import time
 
 from lib import paths, runner, watch
 from lib.report import Report
@@ -13,6 +16,7 @@ from lib.report import Report
 GATE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "gate.py")
 PROGRAMS = os.path.join(os.path.dirname(GATE), "programs")
 BTF = "/sys/kernel/btf/vmlinux"
+DEADLINE_S = 20
 
 
 def program(name):
@@ -63,6 +67,47 @@ def start_attach(pid, options=(), report=None):
 def go(process):
     process.stdin.write(b"\n")
     process.stdin.flush()
+
+
+def wait_for(claim, what):
+    """Asks until it holds; there is nothing to be woken by. what() says what does not."""
+    until = time.monotonic() + DEADLINE_S
+    while not claim():
+        assert time.monotonic() < until, f"not within {DEADLINE_S} s: {what()}"
+        select.select([], [], [], 0.005)
+
+
+def pass_ms(ms):
+    """Where the length of a time is what is tested."""
+    select.select([], [], [], ms / 1000)
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rsplit(")", 1)[1].split()[0]
+
+
+def bpftool(*words):
+    shown = subprocess.run(["/usr/sbin/bpftool", "-j", *words], stdout=subprocess.PIPE, check=True)
+    return json.loads(shown.stdout)
+
+
+def descriptors(pid):
+    """What the kernel tells of each; one may be closed meanwhile."""
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        try:
+            with open(f"/proc/{pid}/fdinfo/{fd}") as file:
+                yield dict(line.split(":", 1) for line in file if ":" in line)
+        except FileNotFoundError:
+            pass
+
+
+def program_ids(pid):
+    found = {}
+    for words in descriptors(pid):
+        if "prog_id" in words and "verified_insns" in words:
+            found[int(words["prog_id"])] = int(words["verified_insns"])
+    return found
 
 
 def finish(process, argv, timeout=watch.TIMEOUT_S):

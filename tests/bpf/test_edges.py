@@ -4,10 +4,8 @@ import setup  # noqa: F401
 import glob
 import json
 import os
-import select
 import signal
 import subprocess
-import time
 import tomllib
 
 import attached
@@ -15,22 +13,8 @@ from lib import paths, pythons, runner, watch
 from lib.report import Report, mark_line
 from lib.runner import test
 
+LOOPS = ["asyncio", "uvloop"]
 QUIET = sorted(os.path.basename(path) for path in glob.glob(paths.program("quiet_*.py")))
-DEADLINE_S = 20
-
-
-def wait_for(claim, what):
-    """Asks until it holds; there is nothing to be woken by."""
-    until = time.monotonic() + DEADLINE_S
-    while not claim():
-        assert time.monotonic() < until, f"not within {DEADLINE_S} s: {what}"
-        select.select([], [], [], 0.005)
-
-
-def state_of(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0]
-
 
 @test(each=QUIET)
 def correct_program_is_silent(name):
@@ -84,12 +68,19 @@ def busy_host_hides_no_wait():
     assert not told.report.lost(), told.report.lost()
 
 
-@test
-def deadlock_is_told_while_it_lasts():
+def debian_with(loop):
+    python = pythons.debian()
+    if loop == "uvloop":
+        runner.need_package("python3-uvloop", python.has("uvloop"))
+    return python
+
+
+@test(each=LOOPS)
+def deadlock_is_told_while_it_lasts(loop):
     attached.need()
     path = attached.program("deadlock.py")
     report = watch.report_path()
-    process, pid = attached.start_gated(pythons.debian(), path)
+    process, pid = attached.start_gated(debian_with(loop), path, loop)
     loophound = attached.start_attach(pid, (), report)
     attached.go(process)
     line = loophound.stderr.readline()
@@ -105,16 +96,16 @@ def deadlock_is_told_while_it_lasts():
     assert found["provisional"] and found["call"]["name"] == "futex", found
 
 
-def report_of_a_stopped_process():
+def report_of_a_stopped_process(loop):
     path = attached.program("stops.py")
     report = watch.report_path()
-    process, pid = attached.start_gated(pythons.debian(), path)
+    process, pid = attached.start_gated(debian_with(loop), path, loop)
     loophound = attached.start_attach(pid, (), report)
     attached.go(process)
     for _ in range(3):
-        wait_for(lambda: state_of(pid) == "T", "it stops itself")
-        since = time.monotonic()
-        wait_for(lambda: time.monotonic() - since > 0.3, "longer than any limit")
+        attached.wait_for(lambda: attached.state_of(pid) == "T", lambda: "it stops itself")
+        # Longer than any limit.
+        attached.pass_ms(300)
         os.kill(pid, signal.SIGCONT)
         assert process.stdout.readline() == b"on\n"
     seen = attached.finish(process, [path])
@@ -123,18 +114,12 @@ def report_of_a_stopped_process():
     return Report.load(report)
 
 
-@test
-def stopped_process_is_nobodys_fault():
-    """A known fault: in one run of four to sixteen one of the three stops is told as a callback that
-    was slow, why is not known. So one run of five has to be silent, and no run may tell of more."""
+@test(each=LOOPS)
+def stopped_process_is_nobodys_fault(loop):
     attached.need()
-    for n_blamed in range(5):
-        told = report_of_a_stopped_process()
-        if not told.findings:
-            runner.note(f"{n_blamed} runs before it blamed a stop")
-            return
-        assert len(told.findings) == 1 and told.findings[0]["count"] == 1, told.brief()
-    raise AssertionError(f"five runs blamed a stop: {told.brief()}")
+    told = report_of_a_stopped_process(loop)
+    told.assert_silent()
+    assert loop in {one["framework"] for one in told.loops}, told.brief()
 
 
 @test
@@ -146,15 +131,17 @@ def process_that_execs_ends_its_watch():
     assert told.status == 0, told.text()
 
 
-@test(each=[p for p in pythons.host() if p.minor <= (3, 10)])
+@test(each=[p for p in pythons.every() if not p.free_threaded])
 def frames_that_lead_nowhere_harm_nobody(python):
     attached.need()
     path = attached.program("hostile.py")
     _, told = attached.attached(python, path)
     found = told.report.one("blocking-call", path, mark_line(path, "blocking-call"))
     assert found["count"] == 1, told.report.brief()
-    # 15 stacks were cut before the loop's own frame: what they belong to is not known, and said.
-    assert told.report.lost().get("stack-unreadable", 0) >= 15, told.report.lost()
+    # 18 stacks were cut before the loop's own frame, and 5 before a frame whose code is none: what
+    # they belong to is not known, and said.
+    assert told.report.lost().get("stack-unreadable", 0) >= 23, told.report.lost()
+    assert set(told.report.lost()) == {"stack-unreadable"}, told.report.lost()
 
 
 @test
@@ -163,24 +150,15 @@ def killed_loophound_leaves_nothing():
     path = attached.program("sleeps.py")
     process, pid = attached.start_gated(pythons.debian(), path)
     loophound = attached.start_attach(pid)
-    programs = program_ids(loophound.pid)
-    assert len(programs) == 5, programs
+    programs = attached.program_ids(loophound.pid)
+    assert len(programs) == 6, programs
     attached.go(process)
     loophound.kill()
     loophound.communicate()
-    wait_for(lambda: not [one for one in programs if is_loaded(one)], "the programs are gone")
+    attached.wait_for(lambda: not [one for one in programs if is_loaded(one)],
+                      lambda: "the programs are gone")
     seen = attached.finish(process, [path])
     assert seen.status == 0, seen.text()
-
-
-def program_ids(pid):
-    found = {}
-    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-        with open(f"/proc/{pid}/fdinfo/{fd}") as file:
-            words = dict(line.split(":", 1) for line in file if ":" in line)
-        if "prog_id" in words and "verified_insns" in words:
-            found[int(words["prog_id"])] = int(words["verified_insns"])
-    return found
 
 
 def is_loaded(program):
@@ -278,22 +256,64 @@ def process_of_another_pid_namespace_is_watched():
     assert [one["pid"] for one in told.processes] == [pid], told.brief()
 
 
+CONTAINER = """
+mount -t tmpfs none "$ROOT" && cd "$ROOT" && mkdir app usr proc tmp && mount --rbind /usr usr &&
+ln -s usr/bin usr/lib usr/lib64 . && mount -t proc proc proc && cp "$@" app && exec chroot . \
+/usr/bin/python3 app/gate.py /app/naps.py
+"""
+
+
 @test
-def loop_of_uvloop_is_said_not_to_be_seen():
+def container_is_watched_by_its_own_files():
+    """Other mounts, another root, other numbers: its program is where we have none."""
     attached.need()
-    runner.need_package("python3-uvloop", pythons.debian().has("uvloop"))
-    _, told = attached.attached(pythons.debian(), paths.program("one_slow.py"), "uvloop")
-    assert told.report.lost() == {"loop-unknown": 1}, told.report.brief()
-    assert not told.report.findings, told.report.brief()
+    path = attached.program("naps.py")
+    report = watch.report_path()
+    process = attached.start(
+        ["/usr/bin/env", f"ROOT={os.path.dirname(report)}", "/usr/bin/unshare", "--mount", "--pid",
+         "--fork", "/bin/sh", "-c", CONTAINER, "sh", attached.GATE, path])
+    line = process.stdout.readline().split()
+    assert line == [b"ready", b"1"], (line, process.stderr.read())
+    with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
+        pid = int(file.read().split()[0])
+    loophound = attached.start_attach(pid, (), report)
+    attached.go(process)
+    seen = attached.finish(process, [path])
+    attached.finish(loophound, ["attach"])
+    assert seen.status == 0, seen.text()
+    found = Report.load(report).one("blocking-call")
+    culprit = found["culprit"]
+    assert found["count"] == 7, found
+    assert (culprit["file"], culprit["module"]) == ("/app/naps.py", "naps"), culprit
 
 
 def verified_instructions(pid):
     """{name: instructions the verifier went through}, of the programs a process holds."""
     found = {}
-    for program in program_ids(pid):
-        shown = subprocess.run(["/usr/sbin/bpftool", "-j", "prog", "show", "id", str(program)],
-                               stdout=subprocess.PIPE, check=True)
-        found[json.loads(shown.stdout)["name"]] = program_ids(pid)[program]
+    for program, n_verified in attached.program_ids(pid).items():
+        found[attached.bpftool("prog", "show", "id", str(program))["name"]] = n_verified
+    return found
+
+
+def attached_programs():
+    process, pid = attached.start_gated(pythons.debian(), attached.program("sleeps.py"))
+    loophound = attached.start_attach(pid)
+    found = verified_instructions(loophound.pid)
+    loophound.send_signal(signal.SIGINT)
+    attached.finish(loophound, [])
+    attached.go(process)
+    attached.finish(process, [])
+    return found
+
+
+def programs_beside_the_shim():
+    argv = [*pythons.debian().argv, attached.GATE, attached.program("sleeps.py")]
+    loophound = attached.start([paths.LOOPHOUND, "run", "--quiet", "--bpf", "on", "--", *argv])
+    line = loophound.stdout.readline()
+    assert line.startswith(b"ready"), line + loophound.stderr.read()
+    found = verified_instructions(loophound.pid)
+    attached.go(loophound)
+    attached.finish(loophound, [])
     return found
 
 
@@ -302,13 +322,7 @@ def programs_are_as_easy_to_verify_as_before():
     attached.need()
     with open(os.path.join(os.path.dirname(attached.GATE), "verified.toml"), "rb") as file:
         stored = tomllib.load(file)["instructions"]
-    process, pid = attached.start_gated(pythons.debian(), attached.program("sleeps.py"))
-    loophound = attached.start_attach(pid)
-    found = verified_instructions(loophound.pid)
-    loophound.send_signal(signal.SIGINT)
-    attached.finish(loophound, [])
-    attached.go(process)
-    attached.finish(process, [])
+    found = attached_programs() | programs_beside_the_shim()
     runner.note(f"verified instructions: {found}")
     assert found.keys() == stored.keys(), found
     for name, count in found.items():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What users get wrong, and what the world does to `loophound run`."""
 import setup  # noqa: F401
+import json
 import os
 import pty
 import select
@@ -169,6 +170,59 @@ def gate_on_a_kind_switched_off_is_2():
         assert_one_line(outcome, "--fail-on", "switched off")
     options = ["--no-detect", "blocking-call", "--fail-on", "any", "--fail-on", "lag-p99>50ms"]
     assert loophound("run", *options, "--", "/bin/true").status == 4
+
+
+@test
+def gate_on_what_only_strict_finds_is_2():
+    for kind in ("unreferenced-task", "gather-exceptions-ignored", "swallowed-exception"):
+        for expr in (kind, kind + ":count>3"):
+            outcome = loophound("run", "--fail-on", expr, "--", "/bin/true")
+            assert outcome.status == 2, outcome.text()
+            assert_one_line(outcome, "--fail-on", kind, "--strict")
+        assert loophound("run", "--strict", "--fail-on", kind, "--", "/bin/true").status == 4
+
+
+@test
+def report_gate_on_what_only_strict_finds_is_broken():
+    argv = [*pythons.debian().argv, "-c", "import asyncio; asyncio.run(asyncio.sleep(0))"]
+    gate = ["report", "--quiet", "--fail-on", "gather-exceptions-ignored"]
+    for suffix in (".json", ".lhr"):
+        timed, strict = (os.path.join(folder(), name + suffix) for name in ("timed", "strict"))
+        assert loophound("run", "--fail-on", "any", "--report", timed, "--", *argv).status == 0
+        assert loophound("run", "--strict", "--report", strict, "--", *argv).status == 0
+        outcome = loophound(*gate, strict)
+        assert outcome.status == 0, outcome.text()
+        for files in ([timed], [strict, timed], [timed, strict]):
+            outcome = loophound(*gate, *files)
+            assert outcome.status == 3, outcome.text()
+            assert_one_line(outcome, "could not be checked", "--strict")
+
+
+@test
+def doctor_counts_no_python_that_is_too_old():
+    where = folder()
+    for name in ("python3.6", "python3.7", "python3.8", "python3.13t"):
+        with open(os.path.join(where, name), "w") as file:
+            file.write("#!/bin/sh\n")
+        os.chmod(file.name, 0o755)
+    os.symlink("python3.7", os.path.join(where, "python3"))
+    told = json.loads(loophound("doctor", "--json", env={"PATH": where}).stdout)
+    assert [os.path.basename(path) for path in told["pythons"]] == ["python3.13t", "python3.8"], told
+    found, = (check["found"] for check in told["checks"] if check["name"] == "pythons")
+    assert found == "2 on PATH, and 3 older than 3.8", found
+    for name in ("python3.8", "python3.13t"):
+        os.unlink(os.path.join(where, name))
+    told = json.loads(loophound("doctor", "--json", env={"PATH": where}).stdout)
+    state, = (check["state"] for check in told["checks"] if check["name"] == "pythons")
+    assert state == "missing" and not told["pythons"], told
+
+
+@test
+def explain_has_no_heading_over_nothing():
+    lines = loophound("explain").stdout.decode().splitlines()
+    assert "Kinds of finding:" in lines, lines
+    for heading, below in zip(lines, lines[1:] + [""]):
+        assert not heading.endswith(":") or below.strip(), lines
 
 
 @test

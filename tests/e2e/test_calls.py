@@ -62,6 +62,100 @@ def a_call_is_named_with_its_target_and_its_length(cell):
         assert found["call"]["gil_held"] is False, found
 
 
+@test(each=pythons.every)
+def a_lock_of_pythons_is_named_by_the_thread_that_has_it(python):
+    path = paths.program("locks.py")
+    outcome = watch.watched([*python.argv, path])
+    assert outcome.status == 0, outcome.text()
+    outcome.report.assert_counts(path)
+    assert not outcome.report.lost(), outcome.report.lost()
+    expected = dict(line.split() for line in outcome.stdout.decode().splitlines())
+    found = {each["culprit"]["function"]: each["call"]["target"] or "" for each in
+             outcome.report.findings}
+    whose = {function: target[len("lock of thread "):] if target.startswith("lock of thread ")
+             else "0" for function, target in found.items()}
+    assert whose == expected, (found, expected)
+
+
+@test(each=some_pythons)
+def a_deadlock_names_the_thread_that_has_the_lock(python):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "program.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write("import asyncio, os, signal, threading, time\n"
+                          "lock, is_held = threading.Lock(), threading.Event()\n"
+                          "def hold():\n"
+                          "    with lock:\n"
+                          "        is_held.set()\n"
+                          "        time.sleep(1)\n"
+                          "        os.kill(os.getpid(), signal.SIGKILL)\n"
+                          "async def main():\n"
+                          "    thread = threading.Thread(target=hold)\n"
+                          "    thread.start()\n"
+                          "    await asyncio.get_running_loop().run_in_executor(None, is_held.wait)\n"
+                          "    print(thread.native_id, flush=True)\n"
+                          "    lock.acquire()  # BAD: stuck 1\n"
+                          "asyncio.run(main())\n")
+        outcome = watch.watched([*python.argv, path], ["--stuck", "300ms"])
+        outcome.report.assert_counts(path)
+    call = outcome.report.one("stuck")["call"]
+    assert call["target"] == f"lock of thread {outcome.stdout.decode().strip()}", call
+
+
+@test
+def a_wait_for_an_io_uring_is_named():
+    """As liburing waits: by syscall(); with a time limit, Linux 5.11."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "program.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write("import asyncio, ctypes, sys\n"
+                          "libc = ctypes.CDLL(None)\n"
+                          "async def main():\n"
+                          "    ring = libc.syscall(ctypes.c_long(425), 1,"
+                          " ctypes.create_string_buffer(120))\n"
+                          "    if ring < 0:\n"
+                          "        sys.exit(77)\n"
+                          "    span = (ctypes.c_longlong * 2)(0, 70_000_000)\n"
+                          "    limit = (ctypes.c_ulonglong * 3)(0, 0, ctypes.addressof(span))\n"
+                          "    libc.syscall(ctypes.c_long(426), ring, 0, 1, 9, limit,"
+                          " ctypes.c_long(24))  # BAD: blocking-call 1\n"
+                          "asyncio.run(main())\n")
+        outcome = watch.watched([*pythons.debian().argv, path])
+        if outcome.status == 77:
+            runner.skip("this kernel gives no io_uring")
+        outcome.report.assert_counts(path)
+    found = outcome.report.one("blocking-call")
+    assert found["call"]["name"] == "io_uring_enter", found["call"]
+    assert found["call"]["target"] == "anon_inode:[io_uring]", found["call"]
+    assert found["max_ns"] >= 70_000_000, found["max_ns"]
+
+
+def calls():
+    """The symbols of hooks.def that a finding can name."""
+    with open(os.path.join(paths.TREE, "shim", "hooks.def"), encoding="utf-8") as file:
+        for line in file:
+            words = line.replace("HOOK(", "").replace(",", "").split()
+            if line.startswith("HOOK(") and words[0] not in ("FD", "ENV", "SIGNAL", "EXIT", "IDS",
+                                                             "RAW"):
+                yield words[1]
+
+
+@test
+def each_call_has_advice_of_its_own():
+    names = [*calls(), "fcntl", "futex", "io_uring_enter"]
+    assert len(names) > 200, names
+    without = [name for name in names
+               if watch.run([paths.LOOPHOUND, "explain", name]).status != 0]
+    assert not without, without
+
+
+@test(each=["time.sleep", "os.system", "open", "input", "requests", "psycopg2", "sqlite3.connect",
+            "threading.Lock", "logging", "syslog", "pandas.read_csv", "hashlib", "json.dumps"])
+def a_word_that_people_would_ask_for_is_explained(word):
+    outcome = watch.run([paths.LOOPHOUND, "explain", word])
+    assert outcome.status == 0, outcome.text()
+
+
 @test
 def a_call_with_the_gil_held_says_so():
     with tempfile.NamedTemporaryFile("w", suffix=".py") as program:

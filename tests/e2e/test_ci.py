@@ -293,6 +293,34 @@ def what_a_warm_up_costs_breaks_no_gate_on_the_loop():
         assert loop["turn"]["count"] > 5, loop
 
 
+@test
+def a_loop_that_never_left_its_warm_up_is_not_judged():
+    folder = tempfile.mkdtemp(prefix="warm-")
+    write(folder, "app.py", "import asyncio, time\nasync def main():\n    await asyncio.sleep(0.01)\n    time.sleep(0.3)\n"
+                            "asyncio.run(main())\n")
+    gates = ["any", "lag-p99>1ms", "turn-max>1ms", "utilisation>1%", "blocking-call>1ms"]
+    options = [word for gate in gates for word in ("--fail-on", gate)]
+    python = pythons.debian().argv
+    outcome = watch.run([paths.LOOPHOUND, "run", "--quiet", "--warmup", "60s", *options, "--report", "r.json",
+                         "--report", "r.txt", "--report", "r.md", "--report", "r.lhr", "--", *python, "app.py"], cwd=folder)
+    assert outcome.status == 4, outcome.text()
+    assert outcome.stderr.count(b"could not be checked: no loop outlived its warm-up") == len(gates), outcome.text()
+    report = Report.load(os.path.join(folder, "r.json"))
+    loop, = report.loops
+    assert not loop["busy_ns"] and not loop["idle_ns"] and not loop["utilisation"], loop
+    assert not any(loop[name]["count"] or loop[name]["max_ns"] for name in ("turn", "callback", "lag")), loop
+    assert [gate["value"] for gate in report.raw["gates"]] == [None] * len(gates), report.raw["gates"]
+    for name in ("r.txt", "r.md"):
+        text = open(os.path.join(folder, name)).read()
+        assert "busy, " not in text and "No finding" not in text and "no finding" not in text, text
+    for name in ("r.json", "r.lhr"):
+        outcome = watch.run([paths.LOOPHOUND, "report", "--quiet", *options, name], cwd=folder)
+        assert outcome.status == 3, outcome.text()
+        assert outcome.stderr.count(b"no loop outlived its warm-up") == len(gates), outcome.text()
+    outcome = watch.run([paths.LOOPHOUND, "run", "--quiet", "--warmup", "60s", "--", *python, "app.py"], cwd=folder)
+    assert outcome.status == 0 and not outcome.stderr, outcome.text()
+
+
 def without_times(text):
     raw = json.loads(text)
     for key in ("started", "ended", "loops", "processes"):

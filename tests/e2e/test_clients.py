@@ -117,6 +117,8 @@ def what_it_waited_for_is_named(client, of=run):
 def it_took_what_the_program_measured(client, of=run):
     """The program's interval holds sending and parsing too: what waits lies inside of it."""
     found, spans = finding(client, of), of["spans"]
+    runner.note(f"{client}: {found['p50_ns'] / MS:.2f} ms in {found['call']['name']} on "
+                f"{found['call']['target']}, as the program says {statistics.median(spans) / MS:.2f}")
     assert found["total_ns"] <= sum(spans) and found["max_ns"] <= max(spans), (found, spans)
     assert is_close(found["p50_ns"], spans), (found["p50_ns"], spans)
 

@@ -100,6 +100,28 @@ def wrong_lines_are_told_before_anything_runs():
 
 
 @test
+def wrong_values_are_told_with_their_line():
+    cases = {
+        'quiet = true\nblocking-call = 5\n': (2, "not a duration"),
+        '\nfail-on = [\n  "any",\n  "lag-p99 >",\n]\n': (4, "lag-p99 >"),
+        'detect = "blocking_call"\n': (1, "is blocking-call meant?"),
+        'task-flood = "0"\n': (1, "a number of tasks"),
+        '# a report\nreport = "out.doc"\nquiet = true\n': (2, "the suffix says the format"),
+        'allow = "none.allow"\n': (1, "No such file"),
+    }
+    for config, (line, words) in cases.items():
+        top = folder(config)
+        outcome = run(top)
+        first, *rest = outcome.stderr.decode().splitlines()
+        place = f"loophound: {top}/loophound.toml:{line}: --"
+        assert outcome.status == 2 and first.startswith(place) and words in first, (config, outcome.text())
+        assert not rest or rest[0].index("^") == len(first), (config, outcome.text())
+        # What stands on the command line stands in no file.
+        outcome = run(folder("quiet = true\n"), "--blocking-call", "5")
+        assert outcome.status == 2 and outcome.stderr.startswith(b"loophound: --blocking-call 5: "), outcome.text()
+
+
+@test
 def somebody_elses_file_is_not_read():
     if os.geteuid():
         runner.skip("only root can give a file away")

@@ -114,8 +114,10 @@ def forgotten_await_is_counted_exactly(server, run=served):
 def sleep_took_what_the_service_measured(server, run=served):
     found, measured = finding(run, "blocking-call", "time.sleep"), took(run, "/sleep")
     assert_close("mean", found["total_ns"] / len(measured), statistics.mean(measured))
-    assert_close("longest", found["max_ns"], max(measured))
     assert_close("median", found["p50_ns"], statistics.median_low(measured))
+    # Around the longest the service also waited for a CPU once the sleep was over, or it would not
+    # be the longest. What slept 150 ms and more cannot have taken longer than that.
+    assert 150 * MS <= found["max_ns"] <= max(measured), (found["max_ns"], max(measured))
 
 
 @test(each=SERVERS)

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from lib import paths, pythons, runner, watch
+from lib import paths, pythons, rules, runner, watch
 from lib.runner import test
 
 # What is slow on this machine today is not the question here.
@@ -67,6 +67,34 @@ def the_right_forms_are_silent(cell):
         certificate(folder)
         strict([*python.argv, paths.program("strict_right.py"), folder, loop]
                ).report.assert_silent()
+
+
+def rules_run(cell, is_right):
+    """A program of all the calls that the rules of linters list."""
+    python, loop = cell
+    text, n_rows = rules.program(python, is_right)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "program.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write(text)
+        os.mkdir(os.path.join(folder, "files"))
+        outcome = strict([*python.argv, path, os.path.join(folder, "files"), loop],
+                         stdin=b"a line\n")
+        assert outcome.stdout.split()[-1] == str(n_rows).encode(), outcome.text()
+        if is_right:
+            outcome.report.assert_silent()
+        else:
+            outcome.report.assert_counts(path)
+
+
+@test(each=cells, label=cell_label)
+def every_call_that_linters_list_is_found_at_its_line(cell):
+    rules_run(cell, False)
+
+
+@test(each=cells, label=cell_label)
+def what_linters_tell_to_write_instead_is_silent(cell):
+    rules_run(cell, True)
 
 
 @test(each=lambda: [cell for cell in cells() if cell[0].has("aiohttp")], label=cell_label)
@@ -132,6 +160,45 @@ def a_finding_carries_its_task(cell):
     assert task["name"] == "seventh" and task["coro"] == "handler", task
     assert [frame["function"].split(".")[-1] for frame in task["await_chain"]] == \
         ["handler", "inner"], task
+
+
+@test(each=some_pythons)
+def to_open_a_file_and_read_it_is_two_calls(python):
+    """Though Python asks after the file in each of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "program.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write("import asyncio\n"
+                          "async def main():\n"
+                          "    for _ in range(3):\n"
+                          "        with open(__file__) as file:  # BAD: blocking-call 3\n"
+                          "            file.read()  # BAD: blocking-call 6\n"
+                          "asyncio.run(main())\n")
+        report = strict([*python.argv, path]).report
+        report.assert_counts(path)
+    assert len(report.findings) == 2, report.brief()
+
+
+@test
+def what_a_test_prints_and_logs_is_silent():
+    """pytest puts files in the place of stdout and stderr, and logs into /dev/null as well."""
+    python = pythons.debian()
+    runner.need_package("python3-pytest", python.has("pytest"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "test_one.py")
+        with open(path, "w", encoding="utf-8") as program:
+            program.write("import asyncio, logging\n"
+                          "async def main():\n"
+                          "    for file in (None, None, open('kept', 'w', buffering=1), None):"
+                          "  # BAD: blocking-call 1\n"
+                          "        print('words', file=file)  # BAD: blocking-call 1\n"
+                          "        logging.warning('a warning')\n"
+                          "        if file:\n"
+                          "            file.close()\n"
+                          "def test_one():\n"
+                          "    asyncio.run(main())\n")
+        report = strict([*python.argv, "-m", "pytest", "-q", path], cwd=folder).report
+        report.assert_counts(path)
 
 
 @test

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
@@ -13,10 +14,11 @@ CONSUMERS = os.path.join(paths.TREE, "tests", "consumers")
 
 
 def consumer(*parts):
-    """A file of the programs of others in tests/consumers, which tools/need installs where npm is."""
+    """A file of the programs of others in tests/consumers, which tools/need installs where npm is; in CI it has to be."""
     path = os.path.join(CONSUMERS, "node_modules", *parts)
     if not os.path.exists(path):
-        runner.skip(f"{parts[0]} is not installed: tools/need test does it where npm is and reaches its registry")
+        runner.need_package("npm", shutil.which("npm"))
+        runner.skip(f"{parts[0]} is not installed: npm does not reach its registry, or tools/need test has not run")
     return path
 
 

@@ -4,8 +4,20 @@ import glob
 import os
 import struct
 
-CHUNK_ARENA, CHUNK_RECORDS = 2, 3
+CHUNK_HEADER, CHUNK_ARENA, CHUNK_RECORDS = 1, 2, 3
 RECORD_CALL, RECORD_NATIVE = 2, 8
+
+
+def of_another(content, n):
+    """The recording as if of another process, which began n microseconds later."""
+    content, at = bytearray(content), 16
+    while at + 16 <= len(content):
+        kind, size, _ = struct.unpack_from("<IIQ", content, at)
+        if kind == CHUNK_HEADER:
+            started_ns, = struct.unpack_from("<Q", content, at + 16 + 48)
+            struct.pack_into("<Q", content, at + 16 + 48, started_ns + 1000 * n)
+        at += 16 + (size + 7 & ~7)
+    return bytes(content)
 
 
 class Recording:
@@ -15,12 +27,15 @@ class Recording:
         with open(path, "rb") as file:
             content = file.read()
         self.arena, self.records, at = bytearray(1 << 20), [], 16
+        self.n_arena_bytes = self.n_arena_used = 0
         while at + 16 <= len(content):
             kind, size, position = struct.unpack_from("<IIQ", content, at)
             payload = content[at + 16:at + 16 + size]
             at += 16 + (size + 7 & ~7)
             if kind == CHUNK_ARENA:
                 self.arena[position:position + size] = payload
+                self.n_arena_bytes += size
+                self.n_arena_used = max(self.n_arena_used, position + size)
             elif kind == CHUNK_RECORDS:
                 self._take(payload)
 

@@ -118,6 +118,13 @@ class Report:
         lines.append(f"  lost: {self.lost()}")
         return "\n".join(lines)
 
+    def assert_as_measured(self, said):
+        """What measures.py said: a line for each kind, what it took at least and at most, in ns.
+        Between the two lies what a busy machine took from it, in the callback or beside it."""
+        for kind, line in zip(("blocking-call", "slow-callback"), said.splitlines(), strict=True):
+            ours_ns, (least_ns, most_ns) = self.one(kind)["total_ns"], map(int, line.split())
+            assert least_ns * 0.99 <= ours_ns <= most_ns * 1.01, (kind, ours_ns, least_ns, most_ns)
+
     def assert_counts(self, path):
         """Exactly what the marks of a program say, all of it blamed on that program."""
         expected = {(kind, line): count for kind, line, count in marks(path)}

@@ -42,6 +42,36 @@ def otherwise_from_the_second_time_on(python):
     assert len(report.of("never-awaited")) == 5, report.brief()
 
 
+# Where each of these programs makes the coroutine of a task that comes to nothing.
+MAKERS = {
+    "exception_never_retrieved": {"plain", "deep", "in_library", "interleaved", "unspeakable",
+                                  "derived"},
+    "gather_sibling_lost": {"plain", "three_calls_deep_in_a_library", "one_of_many"},
+    "result_before_done": {"plain", "plain_exception", "deep", "interleaved", None},
+    "task_destroyed_pending": {"plain", "deep", "interleaved"},
+    "task_never_finished": {"plain", "deep", "interleaved", "closed"},
+}
+
+
+@test(each=pythons.every)
+def strict_knows_who_made_every_task(python):
+    for name, makers in MAKERS.items():
+        form = forms.Form(name, "asyncio")
+        form.needs.append("strict")
+        found, report = origins(form, python)
+        kind = name.replace("_", "-")
+        told = {function for (k, _), function in found.items() if k == kind}
+        assert told == makers, f"{name}: {told}\n{report.brief()}"
+
+
+@test(each=pythons.every)
+def otherwise_of_a_task_from_the_second_time_on(python):
+    form = forms.Form("exception_never_retrieved", "asyncio")
+    found, report = origins(form, python)
+    told = {function for function in found.values() if function}
+    assert told == {"interleaved"}, f"{told}\n{report.brief()}"
+
+
 @test(each=pythons.every)
 def who_cancelled_is_the_origin(python):
     form = forms.Form("swallowed_cancellation", "asyncio")

@@ -95,6 +95,8 @@ _export_ int probe_ask(int question_fd, int answer_fd, const struct probe_reques
 		       void *ret_answer, size_t size_bytes);
 _export_ int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_stack,
 			uint64_t *ret_ns);
+_export_ int probe_stand_in(const struct probe_request *request, uint64_t frame_raddr,
+			    struct pyframe_stack *ret_stack);
 _export_ int probe_describe(const struct probe_request *request, const struct pyframe_addr *frame,
 			    struct pyframe_text *ret_text);
 _export_ int probe_describe_code(const struct probe_request *request, uint64_t code_raddr,
@@ -193,6 +195,33 @@ int probe_walk(const struct probe_request *request, struct pyframe_stack *ret_st
 	if (errno != E2BIG)
 		return -ENOTRECOVERABLE;
 	*ret_ns = (clock_monotonic() - begin_ns) / (uint64_t)MAX(request->n_repeats, 1);
+	return r;
+}
+
+/*
+ * A sample of a thread whose innermost frame is another one meanwhile. The GIL is held, and the
+ * thread waits for it or sleeps: it does not look.
+ */
+int probe_stand_in(const struct probe_request *request, uint64_t frame_raddr,
+		   struct pyframe_stack *ret_stack)
+{
+	struct mem mem = probe_mem(request, MEM_REMOTE);
+	uint64_t tstate_raddr, *innermost, kept_raddr;
+	struct pyframe p;
+	int r;
+
+	r = probe_open(request, &p);
+	if (r == 0)
+		r = probe_find(request, &p, &tstate_raddr);
+	if (r)
+		return r;
+	innermost = (uint64_t *)(uintptr_t)(tstate_raddr + p.layout.thread_frame);
+	if (p.layout.has_cframe)
+		innermost = (uint64_t *)(uintptr_t)(*innermost + p.layout.cframe_frame);
+	kept_raddr = *innermost;
+	*innermost = frame_raddr;
+	r = probe_walk_once(&p, &mem, request->how, tstate_raddr, ret_stack);
+	*innermost = kept_raddr;
 	return r;
 }
 

@@ -1689,6 +1689,29 @@ def check_adversary_generators():
     adversary(True)
 
 
+def check_generator_let_go():
+    """A thread preempted just as its generator has let go of the caller: that is no whole stack."""
+    def yields():
+        yield
+
+    generator = yields()
+    next(generator)
+    frame_raddr = id(generator.gi_frame)
+    if sys.version_info >= (3, 11):
+        # PyFrameObject.f_frame, behind ob_base and f_back.
+        frame_raddr = ctypes.c_uint64.from_address(frame_raddr + object.__basicsize__ + 8).value
+    with Other(sleeps) as other:
+        for how in (SAMPLE, STABLE):
+            request, stack = probe.request(other.thread.ident, how=how), Stack()
+            r = probe.holding.probe_stand_in(
+                ctypes.byref(request), ctypes.c_uint64(frame_raddr), ctypes.byref(stack))
+            assert r == 0, r
+            codes = [frame.code_raddr for frame in stack.frames[:stack.n_frames]]
+            assert codes in ([], [id(yields.__code__)]), codes
+            assert stack.end == END_INVALID, END_NAMES[stack.end]
+            compare_other(other, how=how)
+
+
 def check_adversary_freed():
     """Code made, run and dropped all the time, at the same addresses: names belong together."""
     def makes(other):

@@ -58,11 +58,20 @@ static void on_handler_signal(int number)
 	n_handled++;
 }
 
+/* setuid() may be called there (POSIX); glibc's setgroups() likewise. */
+static void on_ids_signal(int number)
+{
+	(void)number;
+	if (setuid(geteuid()) || setgid(getegid()))
+		_exit(3);
+	n_handled++;
+}
+
 /* Sent by the kernel to this thread, for as long as handler_rest() is not called. */
-EXPORT int handler_calls(long every_us)
+static int handler_start(void (*handler)(int), long every_us)
 {
 	struct itimerspec often = {{.tv_nsec = every_us * 1000}, {.tv_nsec = every_us * 1000}};
-	struct sigaction action = {.sa_handler = on_handler_signal, .sa_flags = SA_RESTART};
+	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2};
 
 	event._sigev_un._tid = gettid();
@@ -72,10 +81,25 @@ EXPORT int handler_calls(long every_us)
 	return timer_settime(handler_timer, 0, &often, NULL);
 }
 
+EXPORT int handler_calls(long every_us)
+{
+	return handler_start(on_handler_signal, every_us);
+}
+
+EXPORT int handler_sets_ids(long every_us)
+{
+	return handler_start(on_ids_signal, every_us);
+}
+
+EXPORT int handler_has_run(int n)
+{
+	return n_handled > n;
+}
+
 EXPORT int handler_rest(void)
 {
 	timer_delete(handler_timer);
-	return n_handled > 100;
+	return handler_has_run(100);
 }
 
 /* ---- a handler that jumps out of a call, as an interrupted computation does ---- */

@@ -221,7 +221,8 @@ static void on_interrupt(int number)
  */
 EXPORT int interrupt_storm(int n_waits)
 {
-	struct itimerspec often = {{.tv_nsec = 200000}, {.tv_nsec = 200000}};
+	/* Longer than the handler takes on a busy machine, watched: it would run for ever. */
+	struct itimerspec often = {{.tv_nsec = 1000000}, {.tv_nsec = 1000000}};
 	struct sigaction action = {.sa_handler = on_interrupt}, before;
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
 	timer_t timer;

@@ -15,6 +15,8 @@ int cancel_in_calls(int itself);
 int interrupt_storm(int n_waits);
 int connect_near_stack_end(size_t left_bytes);
 int handler_calls(long every_us);
+int handler_sets_ids(long every_us);
+int handler_has_run(int n);
 int handler_rest(void);
 int jump_out(long after_us, int has_stack);
 int nap(long span_us);

@@ -1,20 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snippets for locks, message queues and what lies beside a file. As snippets.c */
+#include <aio.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <mqueue.h>
 #include <pthread.h>
+#include <sched.h>
+#include <resolv.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <syslog.h>
 #include <termios.h>
 #include <time.h>
+#include <unistd.h>
+#include <utime.h>
 
 #include "try.h"
+
+/* libc's, declared by libcap. */
+int capset(void *header, const void *data);
 
 static const struct timespec past = {.tv_sec = 1}, bad_time = {.tv_sec = 1, .tv_nsec = -1};
 
@@ -141,6 +157,120 @@ static void try_nodes(void)
 	rmdir(folder);
 }
 
+static void try_open_folder(int dir_fd)
+{
+	struct statfs system;
+	struct statvfs portable;
+	char entries[256];
+
+	TRY("getdents64", getdents64(dir_fd, entries, sizeof(entries)));
+	TRY("getdents64.short", getdents64(dir_fd, entries, 0));
+	TRY("fstatfs", fstatfs(dir_fd, &system));
+	TRY("fstatfs.bad_fd", fstatfs(-1, &system));
+	TRY("fstatfs64", fstatfs64(dir_fd, (struct statfs64 *)&system));
+	TRY("fstatvfs", fstatvfs(dir_fd, &portable));
+	TRY("fstatvfs.bad_fd", fstatvfs(NO_FD, &portable));
+	TRY("fstatvfs64", fstatvfs64(dir_fd, (struct statvfs64 *)&portable));
+	TRY("fchdir.bad_fd", fchdir(NO_FD));
+}
+
+static void try_seek(int fd)
+{
+	TRY("lseek", lseek(fd, 5, SEEK_SET));
+	TRY("lseek.data", lseek(fd, 0, SEEK_DATA));
+	TRY("lseek64.hole", lseek64(fd, 0, SEEK_HOLE));
+	TRY("lseek64.none", lseek64(fd, 1000, SEEK_DATA));
+	TRY("lseek.bad_fd", lseek(NO_FD, 0, SEEK_DATA));
+	TRY("lseek.bad_whence", lseek(fd, 0, 17));
+}
+
+static void try_times(const char *path, int fd)
+{
+	const struct timeval times[2] = {{.tv_sec = 7}, {.tv_sec = 11}}, bad[2] = {{.tv_usec = -1}};
+	const struct utimbuf old = {.actime = 3, .modtime = 5};
+
+	TRY("utime", utime(path, &old));
+	TRY("utime.missing", utime("/missing", &old));
+	TRY("futimes", futimes(fd, times));
+	TRY("futimes.bad_time", futimes(fd, bad));
+	TRY("lutimes", lutimes(path, times));
+	TRY("lutimes.missing", lutimes("/missing", times));
+}
+
+static void try_file(void)
+{
+	char folder[] = "/tmp/snippets-XXXXXX", path[64];
+	int dir_fd, fd;
+
+	if (!mkdtemp(folder))
+		return;
+	dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	try_open_folder(dir_fd);
+	snprintf(path, sizeof(path), "%s/file", folder);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	TRY("write.file", write(fd, "some text", 9));
+	try_seek(fd);
+	try_times(path, fd);
+	close(fd);
+	unlink(path);
+	close(dir_fd);
+	rmdir(folder);
+}
+
+static void try_requests(void)
+{
+	const struct aiocb *none[1] = {NULL};
+	const struct timespec at_once = {0};
+
+	TRY("aio_suspend", aio_suspend(none, 1, &at_once));
+	TRY("aio_suspend.none", aio_suspend(none, -1, &at_once));
+	TRY("aio_suspend64", aio_suspend64((const struct aiocb64 *const *)none, 1, &at_once));
+}
+
+/* A name that is too long is never asked after. */
+static void try_resolver(void)
+{
+	unsigned char answer[64];
+	struct __res_state state = {0};
+	char name[600];
+
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	TRY("res_query", res_query(name, 1, 1, answer, sizeof(answer)));
+	TRY("res_search", res_search(name, 1, 1, answer, sizeof(answer)));
+	if (res_ninit(&state))
+		return;
+	TRY("res_nquery", res_nquery(&state, name, 1, 1, answer, sizeof(answer)));
+	TRY("res_nsearch", res_nsearch(&state, name, 1, 1, answer, sizeof(answer)));
+	res_nclose(&state);
+}
+
+void __syslog_chk(int priority, int flag, const char *format, ...);
+void __vsyslog_chk(int priority, int flag, const char *format, va_list args);
+
+static void log_lines(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	TRY("vsyslog", (vsyslog(LOG_DEBUG, format, args), 0));
+	va_end(args);
+	va_start(args, format);
+	TRY("__vsyslog_chk", (__vsyslog_chk(LOG_DEBUG, 1, format, args), 0));
+	va_end(args);
+}
+
+/* Masked, so that nobody's log gets the lines. */
+static void try_log(void)
+{
+	int before = setlogmask(LOG_MASK(LOG_EMERG));
+
+	TRY("syslog", (syslog(LOG_DEBUG, "%d %s", 17, "lines"), 0));
+	TRY("__syslog_chk", (__syslog_chk(LOG_DEBUG, 1, "%d %s", 17, "lines"), 0));
+	log_lines("%d %s", 17, "lines");
+	setlogmask(before);
+}
+
 static void try_ends(void)
 {
 	int pair[2];
@@ -181,6 +311,33 @@ static void try_initgroups(void)
 	say("initgroups.status", WEXITSTATUS(status));
 }
 
+/* To what they are: what they come to on the way is tried by guests/attack_ids.py. */
+static void try_ids(void)
+{
+	gid_t groups[256];
+	int n = getgroups(256, groups);
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	TRY("setuid", setuid(geteuid()));
+	TRY("setgid", setgid(getegid()));
+	TRY("seteuid", seteuid(geteuid()));
+	TRY("setegid", setegid(getegid()));
+	TRY("setreuid", setreuid((uid_t)-1, (uid_t)-1));
+	TRY("setregid", setregid((gid_t)-1, (gid_t)-1));
+	TRY("setresuid", setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1));
+	TRY("setresgid", setresgid((gid_t)-1, (gid_t)-1, (gid_t)-1));
+	TRY("setgroups", setgroups((size_t)n, groups));
+	TRY("setgroups.bad", setgroups(3, (const gid_t *)8));
+	TRY("capget", (int)syscall(SYS_capget, &header, data));
+	TRY("capset", capset(&header, data));
+	TRY("capset.bad", capset(&header, (const void *)8));
+	TRY("unshare", unshare(0));
+	TRY("unshare.bad", unshare(1));
+	TRY("setns.bad_fd", setns(NO_FD, 0));
+	TRY("setns.user", setns(NO_FD, CLONE_NEWUSER));
+}
+
 static void *thread_body(void *argument)
 {
 	return argument;
@@ -213,10 +370,15 @@ void snippets_rest(enum snippet_frame frame)
 	try_barrier();
 	try_queue();
 	try_nodes();
+	try_file();
+	try_requests();
+	try_log();
 	try_ends();
 	try_group_list();
+	try_ids();
 	if (frame == SNIPPET_VFORK)
 		return;
 	try_initgroups();
 	try_join();
+	try_resolver();
 }

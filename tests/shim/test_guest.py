@@ -90,17 +90,27 @@ def normal(outcome):
     return outcome
 
 
-def assert_alike(argv, daemon="recording", options="", **env):
-    bare = normal(watch.run(argv, env=env))
-    env = {**env, "LD_PRELOAD": paths.SHIM, "LOOPHOUND_OPTIONS": options}
+def watched(argv, daemon, options, preloads, env):
+    env = {**env, "LD_PRELOAD": ":".join(preloads), "LOOPHOUND_OPTIONS": options}
     if daemon == "none":
-        return watch.assert_same(bare, normal(watch.run(argv, env=env)))
+        return watch.run(argv, env=env)
     if daemon == "recording":
         env["LOOPHOUND_DIR"] = tempfile.mkdtemp()
-        return watch.assert_same(bare, normal(watch.run(argv, env=env)))
+        return watch.run(argv, env=env)
     with Daemon(daemon) as hostile:
         env["LOOPHOUND_SOCKET"] = hostile.path
-        return watch.assert_same(bare, normal(watch.run(argv, env=env)))
+        return watch.run(argv, env=env)
+
+
+def assert_alike(argv, *ways, preloads=(paths.SHIM,), **env):
+    """Each way is a daemon, or a daemon and options."""
+    bare = normal(watch.run(argv, env=env))
+    for way in ways or ["recording"]:
+        daemon, options = (way, "") if isinstance(way, str) else way
+        try:
+            watch.assert_same(bare, normal(watched(argv, daemon, options, preloads, env)))
+        except AssertionError as reason:
+            raise AssertionError(f"{daemon} {options}: {reason}") from None
 
 
 def some_pythons():
@@ -123,8 +133,7 @@ def label(cell):
                   "many_loops.py", "daemon_threads.py", "signals.py", "identity.py"]), label=label)
 def a_hard_program(cell):
     program, python = cell
-    assert_alike(argv_of(python, program))
-    assert_alike(argv_of(python, program), "deaf", LOW)
+    assert_alike(argv_of(python, program), "recording", ("deaf", LOW))
 
 
 @test(each=some_pythons)
@@ -146,10 +155,15 @@ def no_warning_of_a_fork_in_threads(python):
       label=label)
 def an_ending(cell):
     ending, python = cell
-    assert_alike(argv_of(python, "endings.py", ending))
-    assert_alike(argv_of(python, "endings.py", ending), "deaf")
+    assert_alike(argv_of(python, "endings.py", ending), "recording", "deaf")
 
 
+def attack_argv(python, program):
+    return argv_of(python, program, os.path.join(paths.BUILD, "tests", "shim", "libattacks.so"))
+
+
+# Each call is unwound, however short; each is looked at, and told of by its stack.
+NATIVE, STRICT = ("recording", LOW + ",native"), ("recording", "strict")
 ATTACKS = sorted(name for name in os.listdir(GUESTS) if name.startswith("attack_"))
 
 
@@ -157,30 +171,56 @@ ATTACKS = sorted(name for name in os.listdir(GUESTS) if name.startswith("attack_
 def an_attack(cell):
     """Each of these crashed, hung or altered a program once."""
     program, python = cell
-    argv = argv_of(python, program, os.path.join(paths.BUILD, "tests", "shim", "libattacks.so"))
     # What is freed is overwritten, so that reading it shows.
-    assert_alike(argv, "none", MALLOC_PERTURB_="165")
-    assert_alike(argv, "recording", MALLOC_PERTURB_="165", PYTHONMALLOC="malloc")
+    assert_alike(attack_argv(python, program), "none", NATIVE, STRICT, MALLOC_PERTURB_="165")
+
+
+@test(each=cells(ATTACKS), label=label)
+def an_attack_on_an_allocator_that_tells(cell):
+    program, python = cell
+    assert_alike(attack_argv(python, program), MALLOC_PERTURB_="165", PYTHONMALLOC="malloc")
+
+
+@test(each=lambda: [(daemon, python) for daemon in ("none", "recording", "deaf")
+                    for python in some_pythons()], label=label)
+def a_library_before_libc(cell):
+    """It may take locks and allocate, which libc takes to be done by the threads it knows."""
+    daemon, python = cell
+    between = os.path.join(paths.BUILD, "tests", "shim", "libbetween.so")
+    argv = argv_of(python, "library_between.py")
+    for preloads in ((paths.SHIM, between), (between, paths.SHIM)):
+        assert_alike(argv, daemon, preloads=preloads)
+
+
+@test
+def a_sanitizer_for_threads():
+    """It stands before libc's functions and keeps books of each thread."""
+    found = watch.run(["gcc", "-print-file-name=libtsan.so"]).stdout.decode().strip()
+    if not os.path.isabs(found):
+        runner.skip("gcc has no libtsan")
+    assert_alike(argv_of(pythons.debian(), "library_between.py"),
+                 preloads=(os.path.realpath(found), paths.SHIM))
+
+
+@test
+def a_recording_beside_a_program_that_goes_elsewhere():
+    folder = tempfile.mkdtemp()
+    os.mkdir(os.path.join(folder, "recordings"))
+    program = "import asyncio, os; os.chdir('/'); asyncio.run(asyncio.sleep(0.01))"
+    outcome = watch.run([*pythons.debian().argv, "-c", program], cwd=folder,
+                        env={"LD_PRELOAD": paths.SHIM, "LOOPHOUND_DIR": "recordings"})
+    assert outcome.status == 0, outcome.text()
+    assert len(os.listdir(os.path.join(folder, "recordings"))) == 1
 
 
 HARD = ["fork_in_callback.py", "fork_chain.py", "raw_fork.py", "many_loops.py",
         "daemon_threads.py", "signals.py", "identity.py", "handler_calls.py"]
 
 
-@test(each=cells(HARD + ATTACKS), label=label)
-def with_native_frames(cell):
-    """Each call is unwound, however short."""
+@test(each=cells(HARD), label=label)
+def looking_closely(cell):
     program, python = cell
-    argv = argv_of(python, program, os.path.join(paths.BUILD, "tests", "shim", "libattacks.so"))
-    assert_alike(argv, "recording", LOW + ",native", MALLOC_PERTURB_="165")
-
-
-@test(each=cells(HARD + ATTACKS), label=label)
-def in_strict_mode(cell):
-    """Each call is looked at, and told of by its stack."""
-    program, python = cell
-    argv = argv_of(python, program, os.path.join(paths.BUILD, "tests", "shim", "libattacks.so"))
-    assert_alike(argv, "recording", "strict", MALLOC_PERTURB_="165")
+    assert_alike(attack_argv(python, program), NATIVE, STRICT, MALLOC_PERTURB_="165")
 
 
 @test(each=some_pythons)
@@ -199,8 +239,7 @@ def a_file_size_limit():
     """With `ulimit -f` below the region's size, making it would send SIGXFSZ."""
     argv = ["/bin/sh", "-c", "ulimit -f 1024; exec \"$@\"", "sh",
             *argv_of(pythons.debian(), "busy.py")]
-    assert_alike(argv, "recording", LOW)
-    assert_alike(argv, "deaf")
+    assert_alike(argv, ("recording", LOW), "deaf")
 
 
 class Scribbler(Daemon):
@@ -235,16 +274,15 @@ def a_daemon_that_scribbles(kind):
 @test(each=DAEMONS)
 def a_daemon(kind):
     """More records than the ring holds, more names than the arena holds."""
-    assert_alike(argv_of(pythons.debian(), "busy.py"), kind, LOW)
-    assert_alike(argv_of(pythons.debian(), "endings.py", "_exit"), kind, LOW)
+    assert_alike(argv_of(pythons.debian(), "busy.py"), (kind, LOW))
+    assert_alike(argv_of(pythons.debian(), "endings.py", "_exit"), (kind, LOW))
 
 
 @test(each=LIMITS)
 def a_limit(what):
     if what == "threads" and os.geteuid() == 0:
         runner.skip("root may make threads without limit")
-    assert_alike(argv_of(pythons.debian(), "limits.py", what))
-    assert_alike(argv_of(pythons.debian(), "limits.py", what), "deaf")
+    assert_alike(argv_of(pythons.debian(), "limits.py", what), "recording", "deaf")
 
 
 def full_folder():

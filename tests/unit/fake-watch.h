@@ -9,7 +9,7 @@
 #include "wire/region.h"
 
 #define FAKE_PID      4711
-#define FAKE_START_NS (UINT64_C(1000) * 1000000000)
+#define FAKE_START_NS (UINT64_C(1) * 1000000000)
 #define FAKE_MS	      UINT64_C(1000000)
 
 struct fake_watch {

@@ -213,6 +213,23 @@ static void test_advice(void **state)
 	assert_advice("nobody.knows", "it", KIND_SLOW_CALLBACK, "Open and read");
 }
 
+/* A comprehension has a frame of its own up to CPython 3.11, between the line and the library. */
+static void test_advice_in_a_comprehension(void **state)
+{
+	struct finding *finding = make_finding(KIND_BLOCKING_CALL);
+	struct frame *frames = finding->stacks[0]->frames;
+
+	(void)state;
+	frames[0].module = "requests.api";
+	frames[0].function = "get";
+	frames[1] = frames[2];
+	frames[1].function = "handler.<locals>.<listcomp>";
+	finding->culprit = frames[2];
+	assert_non_null(strstr(advice_text(finding), "httpx.AsyncClient"));
+	assert_ptr_equal(finding_inside(finding), &frames[0]);
+	finding_free(finding);
+}
+
 static void test_own_rules(void **state)
 {
 	static const char text[] = "# ours\npython  ourlib.*  Use ourlib.aio.\n";
@@ -233,9 +250,13 @@ static void test_own_rules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),	    cmocka_unit_test(test_matches),
-		cmocka_unit_test(test_every_stack), cmocka_unit_test(test_gates_and_order),
-		cmocka_unit_test(test_advice),	    cmocka_unit_test(test_own_rules),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_every_stack),
+		cmocka_unit_test(test_gates_and_order),
+		cmocka_unit_test(test_advice),
+		cmocka_unit_test(test_advice_in_a_comprehension),
+		cmocka_unit_test(test_own_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

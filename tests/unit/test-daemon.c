@@ -17,6 +17,7 @@
 #include "daemon.h"
 #include "fake-watch.h"
 #include "listen.h"
+#include "proc.h"
 #include "wire/hello.h"
 
 struct scene {
@@ -161,6 +162,34 @@ static void test_end(void **state)
 	assert_string_equal(scene->daemon->ended[0].argv[1], "app.py");
 }
 
+/* Its process is no more, and nobody has said so: whoever writes the watch has to, if there is one.
+ */
+static void test_probed(void **state)
+{
+	struct scene *scene = *state;
+	struct fake_watch fake;
+	struct watch *watch;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	fake_open(&fake);
+	assert_int_equal(watch_new_map(scene->daemon->names, fake.fd, &watch), 0);
+	watch->pid = pid;
+	watch->pidfd = proc_pidfd(pid);
+	watch->is_probed = true;
+	daemon_link_watch(scene->daemon, watch);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	scene->daemon->reaped_ns = 0;
+	daemon_drain(scene->daemon);
+	assert_int_equal(scene->daemon->n_watches, 1);
+	watch->is_probed = false;
+	scene->daemon->reaped_ns = 0;
+	daemon_drain(scene->daemon);
+	assert_int_equal(scene->daemon->n_watches, 0);
+	fake_close(&fake);
+}
+
 static void test_refused(void **state)
 {
 	struct scene *scene = *state;
@@ -290,7 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENE(test_hello),   SCENE(test_end),	 SCENE(test_refused),
-		SCENE(test_request), SCENE(test_socket),
+		SCENE(test_request), SCENE(test_socket), SCENE(test_probed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,8 @@ static void test_nearest(void **state)
 		{"lag-p9>50ms", "lag-p99"},
 		{"utilization>80%", "utilisation"},
 		{" turn-mx>1s", "turn-max"},
+		{"blocking>20ms", "blocking-call"},
+		{"turn>1s", "turn-max"},
 		{"quite-another", NULL},
 	};
 
@@ -141,6 +143,7 @@ static void test_judge(void **state)
 	};
 
 	(void)state;
+	loop.lag.count = 3;
 	loop.lag.p99_ns = 40000000;
 	loop.turn.max_ns = 70000000;
 	assert_false(holds("any", &report));
@@ -177,6 +180,10 @@ static void test_not_measured(void **state)
 	assert_false(holds("any", &report));
 	report.loops = &loop;
 	report.n_loops = 1;
+	/* A loop that was watched from outside has none. */
+	assert_false(holds("lag-p99>1s", &report));
+	assert_true(holds("turn-max>1s", &report));
+	loop.lag.count = 1;
 	assert_true(holds("lag-p99>1s", &report));
 	/* A process without a loop need not have its detectors live, one with a loop must. */
 	assert_true(holds("never-awaited", &report));

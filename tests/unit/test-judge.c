@@ -106,6 +106,36 @@ static void test_turn(void **state)
 	assert_int_equal(judge_turn(&limits, &facts, 0, &judgement), VERDICT_NOTHING);
 }
 
+/* The collector computes: what it took is taken off the time on the CPU, then off what is left. */
+static void test_collections(void **state)
+{
+	struct stall_facts facts = {
+		2000 * MS,	  300 * MS, 0, .cpu_ns = 200 * MS, .run_queue_ns = 40 * MS,
+		.gc_ns = 150 * MS};
+	struct judgement judgement;
+
+	(void)state;
+	assert_int_equal(judge_callback(&limits, &facts, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.cause.on_cpu_ns, 50 * MS);
+	assert_int_equal(judgement.cause.gc_ns, 150 * MS);
+	assert_int_equal(judgement.cause.unknown_ns, 60 * MS);
+	/* It was off the CPU for a while itself. */
+	facts.gc_ns = 230 * MS;
+	assert_int_equal(judge_callback(&limits, &facts, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.cause.on_cpu_ns, 0);
+	assert_int_equal(judgement.cause.gc_ns, 230 * MS);
+	assert_int_equal(judgement.cause.unknown_ns, 30 * MS);
+	/* Never more than there was. */
+	facts.gc_ns = 299 * MS;
+	assert_int_equal(judge_callback(&limits, &facts, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.cause.gc_ns, 260 * MS);
+	assert_int_equal(judgement.cause.unknown_ns, 0);
+	facts.gc_ns = -1;
+	assert_int_equal(judge_callback(&limits, &facts, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.cause.gc_ns, -1);
+	assert_int_equal(judgement.cause.on_cpu_ns, 200 * MS);
+}
+
 static void test_call(void **state)
 {
 	struct judgement judgement;
@@ -128,6 +158,69 @@ static void test_call(void **state)
 	assert_int_equal(
 		judge_call(&limits, &(struct call_facts){2000 * MS, 5, false, true}, &judgement),
 		VERDICT_FINDING);
+}
+
+static void test_call_by_the_kernel(void **state)
+{
+	struct call_facts facts = {.start_ns = 2000 * MS, .span_ns = 400 * MS};
+	struct judgement judgement;
+
+	(void)state;
+	facts.schedule = (struct schedule){.is_known = true,
+					   .on_cpu_ns = 1 * MS,
+					   .run_queue_ns = 39 * MS,
+					   .blocked_ns = 45 * MS,
+					   .uninterruptible_ns = 15 * MS,
+					   .frozen_ns = 300 * MS};
+	assert_int_equal(judge_call(&limits, &facts, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.kind, KIND_BLOCKING_CALL);
+	assert_int_equal(judgement.span_ns, 100 * MS);
+	assert_int_equal(judgement.cause.blocked_ns, 45 * MS);
+	assert_int_equal(judgement.cause.uninterruptible_ns, 15 * MS);
+	assert_int_equal(judgement.cause.page_fault_ns, 0);
+	assert_int_equal(judgement.cause.unknown_ns, 0);
+	/* It would have been short, had it had a CPU at once. */
+	facts.schedule.run_queue_ns = 81 * MS;
+	facts.schedule.blocked_ns = 18 * MS;
+	facts.schedule.uninterruptible_ns = 0;
+	assert_int_equal(judge_call(&limits, &facts, &judgement), VERDICT_DESCHEDULED);
+	/* Strict ones count however long they were. */
+	facts.is_strict = true;
+	assert_int_equal(judge_call(&limits, &facts, &judgement), VERDICT_FINDING);
+	/* A sum is of many stretches of time: what was between them is not its own. */
+	facts.is_strict = false;
+	facts.is_summed = true;
+	assert_int_equal(judge_call(&limits, &facts, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.cause.blocked_ns, -1);
+	assert_int_equal(judgement.cause.uninterruptible_ns, -1);
+	assert_int_equal(judgement.cause.unknown_ns, 400 * MS);
+}
+
+static void test_callback_by_the_kernel(void **state)
+{
+	struct stall_facts facts = {2000 * MS, 700 * MS, 300 * MS, 0, 0, 0, 0};
+	struct judgement judgement;
+
+	(void)state;
+	/* The shim saw none of it, the kernel all. */
+	facts.schedule = (struct schedule){.is_known = true,
+					   .on_cpu_ns = 150 * MS,
+					   .run_queue_ns = 20 * MS,
+					   .gil_wait_ns = 30 * MS,
+					   .page_fault_ns = 40 * MS,
+					   .blocked_ns = 460 * MS};
+	assert_int_equal(judge_callback(&limits, &facts, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.span_ns, 400 * MS);
+	assert_int_equal(judgement.cause.on_cpu_ns, 150 * MS);
+	assert_int_equal(judgement.cause.gil_wait_ns, 30 * MS);
+	assert_int_equal(judgement.cause.page_fault_ns, 40 * MS);
+	assert_int_equal(judgement.cause.blocked_ns, 160 * MS);
+	assert_int_equal(judgement.cause.unknown_ns, 0);
+	/* Stopped within a call that is reported by itself: what ran still ran. */
+	facts.schedule.frozen_ns = 390 * MS;
+	facts.schedule.blocked_ns = 70 * MS;
+	assert_int_equal(judge_callback(&limits, &facts, &judgement), VERDICT_FINDING);
+	assert_int_equal(judgement.span_ns, 150 * MS);
 }
 
 static void test_warmup_and_kinds(void **state)
@@ -164,9 +257,14 @@ static void test_open(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_callbacks), cmocka_unit_test(test_turn),
-		cmocka_unit_test(test_call),	  cmocka_unit_test(test_warmup_and_kinds),
+		cmocka_unit_test(test_callbacks),
+		cmocka_unit_test(test_turn),
+		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_warmup_and_kinds),
 		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_call_by_the_kernel),
+		cmocka_unit_test(test_callback_by_the_kernel),
+		cmocka_unit_test(test_collections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,24 @@ static void check_recall(const struct mem *mem)
 	frames[0].lasti += 2;
 	memo_recall(&memo, &pyframe, mem, frames, 1, names);
 	assert_true(names[0].is_code && !names[0].is_known);
+	assert_false(memo_recall_last(&memo, &names[0]));
+}
+
+/* Its memory is gone: what it was called last is what is known. */
+static void test_recall_last(void **state)
+{
+	struct mem self = {.kind = MEM_SELF};
+	struct memo_name name = {.addr = frame_of(7)};
+
+	(void)state;
+	codes_init();
+	assert_false(memo_recall_last(&memo, &name));
+	assert_true(remember(&self, 7));
+	memset(codes[7], 0, sizeof(codes[7]));
+	assert_false(recall(&self, 7).is_known);
+	assert_true(memo_recall_last(&memo, &name));
+	name.is_code = true;
+	assert_name(&name, 7);
 }
 
 static void test_recall(void **state)
@@ -223,9 +241,8 @@ int main(void)
 {
 	struct mem remote = {MEM_REMOTE, getpid()};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_recall),
-		cmocka_unit_test(test_reuse),
-		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_recall),	cmocka_unit_test(test_recall_last),
+		cmocka_unit_test(test_reuse),	cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_threads),
 	};
 

@@ -110,6 +110,7 @@ static void test_golden(void **state)
 
 	(void)state;
 	loop.turn.max_ns = 1200000000;
+	loop.lag.count = 1204;
 	loop.lag.p99_ns = 152000000;
 	report.lost.n[LOSS_RING_FULL] = 3;
 	text = render(&report, false);

@@ -159,6 +159,12 @@ static const char handler[] = "handler", f[] = "f", g[] = "g", comp[] = "f.<loca
 		std, function, NULL, 6, FRAME_PYTHON, false \
 	}
 
+#define HANDLE                                                                                 \
+	{                                                                                      \
+		"/usr/lib/python3.11/asyncio/events.py", "Handle._run", NULL, 7, FRAME_PYTHON, \
+			false                                                                  \
+	}
+
 #define SPAWN                                                    \
 	{                                                        \
 		"<string>", module, NULL, 1, FRAME_PYTHON, false \
@@ -207,6 +213,11 @@ static void test_one_stack(void **state)
 	/* A comprehension is its function's, recursion is one link of the chain. */
 	check_site(STACK(OWN(comp, 4), OWN(f, 3), OWN(handler, 9)), "f", 3, 2);
 	check_site(STACK(OWN(f, 5), OWN(f, 3), OWN(f, 3), OWN(handler, 9)), "f", 5, 2);
+	/* Who starts a loop has not done what others' callbacks do; of their own it is the caller.
+	 */
+	check_site(STACK(STD(wait_for), HANDLE, OWN(module, 20)), "wait", 6, 1);
+	check_site(STACK(STD(wait_for), LIB(get), HANDLE, OWN(module, 20)), "get", 5, 1);
+	check_site(STACK(STD(wait_for), OWN(f, 3), HANDLE, OWN(module, 20)), "f", 3, 2);
 	site_of_stack(NULL, &site);
 	assert_null(site.culprit.file);
 }

@@ -26,6 +26,7 @@
 #include "base/defs.h"
 #include "still.h"
 #include "symbol.h"
+#include "tracer.h"
 
 #define N_CALLS 8
 
@@ -154,6 +155,28 @@ static void test_seen(void **state)
 		      (unsigned long long)stopped_ns[N_STILLS * 99 / 100] / 1000,
 		      (unsigned long long)stopped_ns[N_STILLS - 1] / 1000);
 	assert_true(stopped_ns[N_STILLS / 2] < NSEC_PER_MSEC);
+}
+
+/* What was seen of a thread is there when its process has ended before it is asked for. */
+static void test_taken_late(void **state)
+{
+	pid_t pid = start(spin_outer);
+	struct still_target target = target_of(pid);
+	struct tracer *tracer;
+	struct tracer_job job;
+
+	(void)state;
+	assert_int_equal(tracer_new(&tracer), 0);
+	assert_true(tracer_ask(tracer, state, 0, &target));
+	while (!tracer_figures(tracer).n_stills)
+		sched_yield();
+	end(pid);
+	assert_true(tracer_take(tracer, state, 0, &job));
+	assert_int_equal(job.result, 0);
+	assert_int_equal(job.still->frames_end, PYFRAME_END_COMPLETE);
+	assert_true(job.still->n_frames > 5);
+	still_free(job.still);
+	tracer_free(tracer);
 }
 
 static void expect(unsigned int call, bool is_right)
@@ -430,6 +453,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_seen, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_taken_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_eintr, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_signals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import either
+
 
 def waits():
     time.sleep(0.15)  # BAD: blocking-call 3
@@ -26,4 +28,4 @@ async def main():
         await asyncio.sleep(0.01)
 
 
-asyncio.run(main())
+either.run(main())

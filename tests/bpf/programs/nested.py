@@ -4,6 +4,8 @@ import asyncio
 import selectors
 import socket
 
+import either
+
 
 async def main():
     one, other = socket.socketpair()
@@ -17,4 +19,4 @@ async def main():
     other.close()
 
 
-asyncio.run(main())
+either.run(main())

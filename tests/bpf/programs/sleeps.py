@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import either
+
 
 async def main():
     spans = []
@@ -14,4 +16,4 @@ async def main():
     print(sum(spans), max(spans))
 
 
-asyncio.run(main())
+either.run(main())

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 
+import either
+
 
 def stops():
     os.kill(os.getpid(), signal.SIGSTOP)
@@ -18,4 +20,4 @@ async def main():
     await asyncio.sleep(0.01)
 
 
-asyncio.run(main())
+either.run(main())

@@ -17,8 +17,11 @@ async def blocks_once():
 
 
 async def main():
-    await asyncio.sleep(0.01)
-    return [fork_one() for _ in range(CHILDREN)]
+    started = []
+    for _ in range(CHILDREN):
+        await asyncio.sleep(0.01)
+        started.append(fork_one())
+    return started
 
 
 def fork_one():

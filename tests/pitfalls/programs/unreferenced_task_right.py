@@ -46,7 +46,33 @@ async def in_a_group():
                 group.create_task(work())
 
 
-for form in (kept_in_a_set, awaited, gathered, waited_for, limited, in_a_group):
+async def let_go_when_it_wakes():
+    """The loop's own list of what is ready holds what has been woken, or cancelled."""
+    for _ in range(7):
+        event = asyncio.Event()
+        tasks = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(work())]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        event.set()
+        tasks.clear()
+        await asyncio.sleep(0)
+
+
+async def waits_for(event):
+    await event.wait()
+
+
+async def let_go_of_others():
+    event = asyncio.Event()
+    tasks = [asyncio.ensure_future(waits_for(event)) for _ in range(7)]
+    await asyncio.sleep(0)
+    event.set()
+    tasks.clear()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+for form in (let_go_when_it_wakes, let_go_of_others, kept_in_a_set, awaited, gathered, waited_for, limited, in_a_group):
     for _ in range(3):
         _loops.run(form())
 print("done")
