@@ -23,3 +23,9 @@ def run(main):
         return asyncio.run(main)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
+
+
+async def others_end():
+    """Until every other task of the loop has ended; none is held meanwhile."""
+    while len(asyncio.all_tasks()) > 1:
+        await asyncio.sleep(0.001)

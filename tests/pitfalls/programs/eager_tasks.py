@@ -82,7 +82,7 @@ async def limited():
 
 async def timed_out(make):
     make(limited())
-    await asyncio.sleep(0.05)
+    await _loops.others_end()
 
 
 async def fails_in_a_group():

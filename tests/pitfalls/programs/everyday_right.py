@@ -118,7 +118,7 @@ async def server():
         assert await reader.readline() == b"7\n"
         writer.close()
         await writer.wait_closed()
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
 
 
 async def conditions():

@@ -13,7 +13,7 @@ async def plain_work():
 
 async def plain():
     asyncio.ensure_future(plain_work())
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
 
 
 def third(number):
@@ -31,7 +31,7 @@ async def deep_work():
 
 async def deep():
     asyncio.ensure_future(deep_work())
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
 
 
 async def in_library_work():
@@ -40,7 +40,7 @@ async def in_library_work():
 
 async def in_library():
     task = asyncio.ensure_future(in_library_work())
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
     del task
     gc.collect()
 
@@ -63,7 +63,7 @@ async def interleaved():
     for i in range(23):
         asyncio.ensure_future(interleaved_work(2 * i + 1))
         await interleaved_work(2 * i)
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
 
 
 class Unspeakable(Exception):
@@ -85,7 +85,7 @@ async def unspeakable():
     if hasattr(task, "set_name"):
         task.set_name("x" * 1_000_003)
     del task
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
 
 
 class Derived(asyncio.Task):
@@ -100,7 +100,7 @@ async def derived():
     loop = asyncio.get_running_loop()
     loop.set_task_factory(lambda loop, coro, **more: Derived(coro, loop=loop, **more))
     loop.create_task(derived_work())
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
 
 
 for form in (plain, deep, in_library, interleaved, unspeakable, derived):

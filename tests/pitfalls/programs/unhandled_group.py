@@ -19,7 +19,7 @@ async def plain_work():
 
 async def plain():
     asyncio.ensure_future(plain_work())
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
 
 
 async def third():
@@ -47,7 +47,7 @@ async def interleaved():
             await interleaved_work()
         except ExceptionGroup:
             pass
-    await asyncio.sleep(0.01)
+    await _loops.others_end()
 
 
 async def of_the_program():

@@ -13,7 +13,7 @@ async def plain_work():
 
 async def plain():
     asyncio.ensure_future(plain_work())
-    await asyncio.sleep(0.05)
+    await _loops.others_end()
 
 
 async def third():
@@ -36,7 +36,7 @@ async def interleaved():
     for _ in range(23):
         asyncio.ensure_future(interleaved_work(0.000001))
         await interleaved_work(60)
-    await asyncio.sleep(0.05)
+    await _loops.others_end()
 
 
 async def of_the_program():

@@ -14,7 +14,7 @@ async def plain_work():
 async def plain():
     asyncio.ensure_future(plain_work())
     await asyncio.sleep(0.02)
-    await asyncio.sleep(0.1)
+    await _loops.others_end()
 
 
 async def third():
@@ -28,7 +28,7 @@ async def second():
 async def deep():
     asyncio.ensure_future(somelib.wait_for_it(second()))
     await asyncio.sleep(0.02)
-    await asyncio.sleep(0.1)
+    await _loops.others_end()
 
 
 async def interleaved_work():
