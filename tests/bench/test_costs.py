@@ -3,6 +3,7 @@
 """What watching costs in time: each budget of [[ratio]] and [[more_ns]], with its A/A control."""
 from setup import BUDGETS, is_long
 
+import fitness
 import http_load
 import pair
 from lib import pythons, runner
@@ -48,8 +49,17 @@ def measure(budget, figure):
     while True:
         comparison.add_rounds(ROUNDS)
         spread = getattr(comparison, figure)(mode, base)
-        if spread.median <= budget["at_most"] or len(comparison.rounds) >= MAX_ROUNDS:
+        if (spread.median <= budget["at_most"] or len(comparison.rounds) >= MAX_ROUNDS
+                or fitness.complaint()):
             return comparison, spread
+
+
+def judge(is_broken, line):
+    """A budget that does not hold is a failure where the machine can be judged by it."""
+    runner.note(line)
+    if is_broken and fitness.complaint():
+        skip(f"measured, not judged: {line}: {fitness.complaint()}")
+    assert not is_broken, line
 
 
 def verdict(budget, figure, digits):
@@ -58,8 +68,7 @@ def verdict(budget, figure, digits):
     line = (f"{label(budget)}: {spread.text(digits)}, control {control.text(digits)}, "
             f"budget {budget['at_most']}, {comparison.ns('unwatched'):.1f} ns unwatched, "
             f"{spread.n} rounds")
-    runner.note(line)
-    assert not spread.is_above(budget["at_most"]), line
+    judge(spread.is_above(budget["at_most"]), line)
 
 
 @test(each=chosen("ratio"), label=label, timeout=600)
@@ -81,9 +90,8 @@ def time_of_a_request(budget):
     control = http_load.ratios(rounds, "control", http_load.LATENCY)
     line = (f"{budget['server']}: CPU time {cpu.text()}, budget {budget['at_most']}; "
             f"p99 {late.text()}, control {control.text()}")
-    runner.note(line)
-    assert not cpu.is_above(budget["at_most"]), line
-    assert not late.is_above(max(control.high, 1) * budget["p99_at_most"]), line
+    judge(cpu.is_above(budget["at_most"]) or
+          late.is_above(max(control.high, 1) * budget["p99_at_most"]), line)
 
 
 runner.main(__name__)
