@@ -183,6 +183,20 @@ static __always_inline __u64 unseen_start(const struct loops_look *look, __u64 n
 	return look->turn_start + (usual < span / 2 ? usual : span / 2);
 }
 
+/*
+ * When the callback of the last look ended, which is not the one that runs now. It may have been just
+ * then or just now, so the middle is never far off; but one that had just begun when it was looked at
+ * was most likely as short as callbacks are.
+ */
+static __always_inline __u64 unseen_end(const struct loops_thread *t, __u64 now)
+{
+	__u64 half = (now - t->looked) / 2, rest = USUAL_CALLBACK_NS;
+
+	if (t->looked > t->callback_start && t->looked - t->callback_start > rest)
+		rest = t->looked - t->callback_start;
+	return t->looked + (rest < half ? rest : half);
+}
+
 /* A turn is seen for the first time. */
 static __always_inline void begin_turn(struct loops_thread *t, __u64 ran_from, __u64 now)
 {
@@ -237,7 +251,7 @@ __attribute__((noinline)) int look(struct loops_thread *t, __u64 ran_from, __u64
 	if (turn_start && !t->turn_start) {
 		begin_turn(t, ran_from, now);
 	} else if (turn_start && callback != t->callback) {
-		end = t->looked + (now - t->looked) / 2;
+		end = unseen_end(t, now);
 		/* In which of them it has paused is not known: it is the fault of neither. */
 		if (t->pause_at && t->pause_at < end)
 			end = t->pause_at;

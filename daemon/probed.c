@@ -458,6 +458,7 @@ void probed_take_thread(struct probed *probed, const struct loops_thread *seen, 
 {
 	struct probed_thread *thread;
 	struct slot *slot;
+	uint64_t waited_ns;
 
 	if (seen->wait == LOOPS_WAITING)
 		probed_search_uvloop(probed, &seen->event, seen->call_start);
@@ -478,14 +479,17 @@ void probed_take_thread(struct probed *probed, const struct loops_thread *seen, 
 	/* Its names are found while it waits: soon after its end the process may be gone. */
 	if (seen->wait == LOOPS_IDLE)
 		probed_prepare_native(probed, seen);
-	if (seen->wait == LOOPS_WAITING && thread->named_call != seen->call_start &&
-	    now_ns - MIN(seen->call_start, now_ns) >= PROBED_NAME_NS) {
+	if (seen->wait != LOOPS_WAITING)
+		return;
+	waited_ns = now_ns - MIN(seen->call_start, now_ns);
+	/* A wait that is told of has to have its names by then. */
+	if (thread->named_call != seen->call_start &&
+	    waited_ns >= MIN(PROBED_NAME_NS, probed->limits.blocking_call_ns)) {
 		thread->named_call = seen->call_start;
 		take_stack(probed, &seen->event, &thread->named_stack);
 		probed_take_native(probed, seen, &thread->native);
 	}
-	if (seen->wait == LOOPS_WAITING && seen->turn_start &&
-	    now_ns - MIN(seen->call_start, now_ns) >= probed->limits.blocking_call_ns &&
+	if (seen->turn_start && waited_ns >= probed->limits.blocking_call_ns &&
 	    thread->sampled_call != seen->call_start)
 		sample_wait(probed, thread, seen, now_ns);
 }

@@ -86,6 +86,28 @@ def ring_without_room_is_counted():
     assert [one["count"] for one in at(told, path, "# the one after")] == [1], told.brief()
 
 
+@test
+def wait_that_has_just_begun_has_its_own_stack():
+    """Asked about a millisecond after it began, with a limit that it is past by then."""
+    attached.need()
+    path = attached.program("asks.py")
+    for _ in range(7):
+        report = watch.report_path()
+        process, pid = attached.start_gated(pythons.debian(), path)
+        loophound = attached.start_attach(
+            pid, ["--blocking-call", "100us", "--stuck", "20ms"], report)
+        attached.go(process)
+        assert process.stdout.readline() == b"asking\n"
+        attached.pass_ms(1)
+        loophound.send_signal(signal.SIGINT)
+        attached.finish(loophound, ["attach"])
+        attached.go(process)
+        attached.finish(process, [path])
+        told = Report.load(report)
+        stuck = [one for one in told.findings if one["kind"] == "stuck"]
+        assert stuck == at(told, path, "# the wait"), told.brief()
+
+
 @test(each=pythons.every)
 def last_word_of_a_process_has_its_names(python):
     """Read when its memory is gone: loophound stands still from before its last wait to its end."""
