@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fitness: whether times taken on this machine can be held to the budgets.
+"""Fitness: whether times taken on this machine can be held to the budgets, and to which.
 
 The budgets are those of machines on which a system call that does nothing takes some 100 ns. There
 are hosts on which it takes 1 us, with the same kernel. It is as if what the processor had learnt of
@@ -7,6 +7,9 @@ branches were forgotten at each entry, so that whatever runs after a system call
 the program, is guessed wrong at first. What is measured there is that machine's penalty. So time is
 measured there and told, but not judged; instructions, memory, wake-ups and delays are judged on any
 machine.
+
+The same instructions take an Intel Xeon up to twice as long as an AMD EPYC of the same clock, so a
+budget may name a figure of its own for it: docs/PERFORMANCE.md has both.
 """
 import ctypes
 import functools
@@ -56,3 +59,16 @@ def complaint():
         return None
     return (f"a system call that does nothing takes {call_ns():.0f} ns here, and the budgets are of "
             f"machines where it takes at most {MAX_CALL_NS} ({mitigations()})")
+
+
+def _vendor():
+    for line in _read("/proc/cpuinfo").splitlines():
+        if line.startswith("vendor_id"):
+            return line.split(":")[1].strip()
+    return "?"
+
+
+def at_most(budget):
+    """What a budget allows on this processor."""
+    return budget["at_most_intel" if _vendor() == "GenuineIntel" and "at_most_intel" in budget
+                  else "at_most"]

@@ -49,7 +49,7 @@ def measure(budget, figure):
     while True:
         comparison.add_rounds(ROUNDS)
         spread = getattr(comparison, figure)(mode, base)
-        if (spread.median <= budget["at_most"] or len(comparison.rounds) >= MAX_ROUNDS
+        if (spread.median <= fitness.at_most(budget) or len(comparison.rounds) >= MAX_ROUNDS
                 or fitness.complaint()):
             return comparison, spread
 
@@ -66,9 +66,9 @@ def verdict(budget, figure, digits):
     comparison, spread = measure(budget, figure)
     control = getattr(comparison, figure)("control")
     line = (f"{label(budget)}: {spread.text(digits)}, control {control.text(digits)}, "
-            f"budget {budget['at_most']}, {comparison.ns('unwatched'):.1f} ns unwatched, "
+            f"budget {fitness.at_most(budget)}, {comparison.ns('unwatched'):.1f} ns unwatched, "
             f"{spread.n} rounds")
-    judge(spread.is_above(budget["at_most"]), line)
+    judge(spread.is_above(fitness.at_most(budget)), line)
 
 
 @test(each=chosen("ratio"), label=label, timeout=600)
@@ -88,9 +88,9 @@ def time_of_a_request(budget):
     cpu = http_load.ratios(rounds, "preloaded", http_load.CPU)
     late = http_load.ratios(rounds, "preloaded", http_load.LATENCY)
     control = http_load.ratios(rounds, "control", http_load.LATENCY)
-    line = (f"{budget['server']}: CPU time {cpu.text()}, budget {budget['at_most']}; "
+    line = (f"{budget['server']}: CPU time {cpu.text()}, budget {fitness.at_most(budget)}; "
             f"p99 {late.text()}, control {control.text()}")
-    judge(cpu.is_above(budget["at_most"]) or
+    judge(cpu.is_above(fitness.at_most(budget)) or
           late.is_above(max(control.high, 1) * budget["p99_at_most"]), line)
 
 
