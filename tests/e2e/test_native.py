@@ -130,7 +130,7 @@ def a_stripped_extension_has_offsets():
     assert all(name.startswith("native_ext.abi3.so+0x") for name in names[1:4]), names
 
 
-@test(each=pythons.every)
+@test(each=pythons.every, alone=True)
 def c_code_that_computes_is_seen_at_work(python):
     report = run(python, "spin")
     found = report.one("slow-callback", PROGRAM, line_of(PROGRAM, "SPINS"))
@@ -145,7 +145,7 @@ def c_code_that_computes_is_seen_at_work(python):
     assert_python_outside(stack, 2)
 
 
-@test(each=pythons.every)
+@test(each=pythons.every, alone=True)
 def c_code_that_never_ends_is_seen_at_work(python):
     outcome = watch.watched([*python.argv, PROGRAM, extension(), "endless"], options=NATIVE)
     assert outcome.status != 0, outcome.text()
@@ -159,7 +159,7 @@ def c_code_that_never_ends_is_seen_at_work(python):
     assert_python_outside(stack, 2)
 
 
-@test(each=pythons.every)
+@test(each=pythons.every, alone=True)
 def a_catastrophic_regex_is_seen_in_sre(python):
     report = run(python, "regex")
     found = report.one("slow-callback", PROGRAM, line_of(PROGRAM, "MATCHES"))
@@ -249,7 +249,7 @@ def the_text_report_names_native_frames():
         assert line.encode() in outcome.stderr, outcome.text()
 
 
-@test
+@test(alone=True)
 def another_tracer_keeps_the_python_stack():
     if not shutil.which("strace"):
         runner.need_package("strace", False)
@@ -260,4 +260,4 @@ def another_tracer_keeps_the_python_stack():
     assert report.lost() == {"trace-refused": 1}, report.brief()
 
 
-runner.main(__name__)
+runner.main(__name__, at_once=2)

@@ -34,7 +34,7 @@ def report_names_the_interpreter(python):
     assert told[0]["implementation"].lower() == "cpython", told
 
 
-@test(each=pythons.every)
+@test(each=pythons.every, alone=True)
 def durations_are_what_the_program_measured(python):
     outcome = watch.watched([*python.argv, paths.program("measures.py")])
     outcome.report.assert_counts(paths.program("measures.py"))
@@ -94,4 +94,4 @@ def standard_input_is_the_programs(python):
     assert outcome.status == 0 and len(outcome.stdout) == 100071, outcome.text()[:500]
 
 
-runner.main(__name__)
+runner.main(__name__, at_once=2)

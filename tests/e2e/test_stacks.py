@@ -59,11 +59,11 @@ def own_thread_tells_every_frame(python):
     assert_all(outcome, "blocking-call")
 
 
-@test(each=pythons.every)
+@test(each=pythons.every, alone=True)
 def watchdog_tells_every_frame(python):
     outcome = watch.watched([*python.argv, PROGRAM, "spin"])
     assert outcome.status == 0, outcome.text()
     assert_all(outcome, "slow-callback")
 
 
-runner.main(__name__)
+runner.main(__name__, at_once=2)

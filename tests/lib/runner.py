@@ -15,7 +15,8 @@ program it forgets, or leaves because it failed, is found, ended and counted as 
     test_x.py --here NAME  runs it in this process, for a debugger
 
 A file whose tests compare what programs do, and not how long they take, may say how many of them
-run at a time: `runner.main(__name__, at_once=4)`. Most of what they do is to wait.
+run at a time: `runner.main(__name__, at_once=4)`. Most of what they do is to wait. One that measures
+all the same is marked `@test(alone=True)` and runs when the others are done.
 
 With CI=true a skip for want of something that can be installed is a failure.
 LOOPHOUND_TEST_QUICK=1 shortens what only gains by length; LOOPHOUND_TEST_KEEP=1 keeps the tests'
@@ -81,11 +82,11 @@ def in_ci():
     return os.environ.get("CI") == "true"
 
 
-def test(function=None, *, each=None, label=str, timeout=TIMEOUT_S):
+def test(function=None, *, each=None, label=str, timeout=TIMEOUT_S, alone=False):
     """Marks a test. With `each` (a list, or a function giving one) it is a test for every item."""
 
     def mark(wrapped):
-        _tests.append((wrapped, each, label, timeout))
+        _tests.append((wrapped, each, label, timeout, alone))
         return wrapped
 
     return mark(function) if function else mark
@@ -116,11 +117,12 @@ def fixture(function=None, *, timeout=TIMEOUT_S):
 
 
 class Case:
-    def __init__(self, function, arguments, name, timeout):
+    def __init__(self, function, arguments, name, timeout, alone):
         self.function = function
         self.arguments = arguments
         self.name = name
         self.timeout = timeout
+        self.alone = alone
 
     def fixtures(self):
         """A test names its fixture as the default of a parameter: def t(server, run=run_of)."""
@@ -133,12 +135,12 @@ class Case:
 
 
 def _cases():
-    for function, each, label, timeout in _tests:
+    for function, each, label, timeout, alone in _tests:
         if each is None:
-            yield Case(function, (), function.__name__, timeout)
+            yield Case(function, (), function.__name__, timeout, alone)
             continue
         for item in each() if callable(each) else each:
-            yield Case(function, (item,), f"{function.__name__}[{label(item)}]", timeout)
+            yield Case(function, (item,), f"{function.__name__}[{label(item)}]", timeout, alone)
 
 
 def _children(pid):
@@ -369,11 +371,12 @@ def _run_side_by_side(cases, n_workers):
 
 
 def _run_all(cases, at_once):
-    if at_once > 1 and len(cases) > 1:
-        yield from _run_side_by_side(cases, at_once)
-        return
+    beside = [case for case in cases if not case.alone] if at_once > 1 else []
+    if beside:
+        yield from _run_side_by_side(beside, at_once)
     for case in cases:
-        yield _run_case(case)
+        if case not in beside:
+            yield _run_case(case)
 
 
 def _chosen(patterns):
