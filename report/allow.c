@@ -46,6 +46,18 @@ static char *trim(char *text)
 	return text;
 }
 
+/* The complaint lies in a buffer of its own and lasts until the next one. */
+static const char *no_such_kind(const char *text, size_t length)
+{
+	static char complaint[160];
+	const char *nearest = kind_nearest(text, length);
+
+	snprintf(complaint, sizeof(complaint), "there is no such kind of finding: %.*s%s%s%s",
+		 (int)MIN(length, (size_t)60), text, nearest ? "; is " : "", nearest ? nearest : "",
+		 nearest ? " meant?" : "");
+	return complaint;
+}
+
 static const char *take_kinds(struct allow_entry *entry, const char *text)
 {
 	while (*text) {
@@ -53,7 +65,7 @@ static const char *take_kinds(struct allow_entry *entry, const char *text)
 		enum finding_kind kind;
 
 		if (length && kind_parse(text, length, &kind))
-			return "there is no such kind of finding";
+			return no_such_kind(text, length);
 		if (length)
 			entry->kinds |= KIND_MASK(kind);
 		text += length + (text[length] != '\0');

@@ -44,7 +44,8 @@ static void test_refused(void **state)
 	assert_refused("# a word\n\n[why\ncall = poll\n", 3, "]");
 	assert_refused("[]\n", 1, "reason");
 	assert_refused("[why]\ncolor = red\n", 2, "none of kind");
-	assert_refused("[why]\nkind = blocking-cal\n", 2, "no such kind");
+	assert_refused("[why]\nkind = blocking-cal\n", 2,
+		       "no such kind of finding: blocking-cal; is blocking-call meant?");
 	assert_refused("[why]\ncall =\n", 2, "behind the =");
 	assert_refused("[why]\ncall\n", 2, "KEY = PATTERN");
 	assert_refused("[why]\ncall = poll\nuntil = 2026-13-01\n", 3, "day");
