@@ -10,6 +10,9 @@ from lib.report import Report
 from lib.runner import test
 
 
+MAX_UNREAD = 3
+
+
 def map_ids(pid, name):
     """The kernel's numbers of the maps of that name that a process holds."""
     found = {int(words["map_id"]) for words in attached.descriptors(pid) if "map_id" in words}
@@ -37,7 +40,13 @@ def what_has_ended_is_forgotten():
     attached.go(process)
     attached.finish(process, [path])
     attached.finish(loophound, ["attach"])
-    Report.load(report).assert_silent()
+    told = Report.load(report)
+    lost = told.lost()
+    # On some hosts the kernel finds a page of a new thread or process missing now and then, and may
+    # not wait for it: one to three stacks of a run, each of them counted.
+    unread = lost.pop("stack-unreadable", 0)
+    runner.note(f"{unread} stacks could not be read")
+    assert not told.findings and told.loops and not lost and unread <= MAX_UNREAD, told.brief()
 
 
 @test
