@@ -375,6 +375,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
 	if (!t)
 		return 0;
+	/* What it waited for last is told when it goes on, and nobody may have said that it did. */
+	if (t->wait != LOOPS_RUNNING)
+		arrive_unseen(t, task->se.sum_exec_runtime - t->ran_ns, bpf_ktime_get_ns());
 	waits_end(&t->waits);
 	bpf_map_delete_elem(&threads, &tid);
 	return 0;
