@@ -139,8 +139,8 @@ def frames_that_lead_nowhere_harm_nobody(python):
     found = told.report.one("blocking-call", path, mark_line(path, "blocking-call"))
     assert found["count"] == 1, told.report.brief()
     # 18 stacks were cut before the loop's own frame, and 5 before a frame whose code is none: what
-    # they belong to is not known, and said.
-    assert told.report.lost().get("stack-unreadable", 0) >= 23, told.report.lost()
+    # they belong to is not known, and said. A kernel may not tell each switch: one in some thousand.
+    assert told.report.lost().get("stack-unreadable", 0) >= 21, told.report.lost()
     assert set(told.report.lost()) == {"stack-unreadable"}, told.report.lost()
 
 
