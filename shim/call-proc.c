@@ -13,15 +13,18 @@
 
 #define PROGRAM_MAX_BYTES 256
 
-/* What a child runs, in the caller's room: NULL when nothing is to be timed or it cannot be read.
+/*
+ * What a child runs, in the caller's room: NULL when nothing is timed or it cannot be read. To ask
+ * takes as long as the child is about to run it (the kernel's exec_update_lock), so that belongs to
+ * the wait: this is called when the call has been entered.
  */
-static const char *child_program(pid_t pid, char *text)
+static const char *child_program(const struct loop *loop, pid_t pid, char *text)
 {
 	char link[32];
 	ssize_t n;
 	int saved_errno = errno;
 
-	if (likely(!thread_loop) || !thread_loop->is_open || thread_loop->is_in_call || pid <= 0)
+	if (likely(!loop) || pid <= 0)
 		return NULL;
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
 	n = REAL(readlink)(link, text, PROGRAM_MAX_BYTES - 1);
@@ -31,6 +34,9 @@ static const char *child_program(pid_t pid, char *text)
 	text[n] = '\0';
 	return text;
 }
+
+/* The first argument of the real call, once it is known what the child runs. */
+#define CHILD_FIRST(value, pid) (program = child_program(_loop, pid, text), (value))
 
 #define CHILD_CALL(symbol, pid, program, args)                                                \
 	CALL_ABOUT(symbol, CALL_WAITS, -1, args, .subject = SUBJECT_CHILD, .what = (program), \
@@ -56,35 +62,34 @@ _export_ pid_t wait3(int *status, int options, struct rusage *usage)
 _export_ pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
 {
 	char text[PROGRAM_MAX_BYTES];
-	const char *program;
+	const char *program = NULL;
 
 	if (options & WNOHANG)
 		return REAL(wait4)(pid, status, options, usage);
-	program = child_program(pid, text);
-	return CHILD_CALL(wait4, MAX(_result, 0), program, (pid, status, options, usage));
+	return CHILD_CALL(wait4, MAX(_result, 0), program,
+			  (CHILD_FIRST(pid, pid), status, options, usage));
 }
 
 _export_ pid_t waitpid(pid_t pid, int *status, int options)
 {
 	char text[PROGRAM_MAX_BYTES];
-	const char *program;
+	const char *program = NULL;
 
 	if (options & WNOHANG)
 		return REAL(waitpid)(pid, status, options);
-	program = child_program(pid, text);
-	return CHILD_CALL(waitpid, MAX(_result, 0), program, (pid, status, options));
+	return CHILD_CALL(waitpid, MAX(_result, 0), program,
+			  (CHILD_FIRST(pid, pid), status, options));
 }
 
 _export_ int waitid(idtype_t type, id_t id, siginfo_t *found, int options)
 {
 	char text[PROGRAM_MAX_BYTES];
 	pid_t pid = type == P_PID ? (pid_t)id : 0;
-	const char *program;
+	const char *program = NULL;
 
 	if (options & WNOHANG)
 		return REAL(waitid)(type, id, found, options);
-	program = child_program(pid, text);
-	return CHILD_CALL(waitid, pid, program, (type, id, found, options));
+	return CHILD_CALL(waitid, pid, program, (CHILD_FIRST(type, pid), id, found, options));
 }
 
 _export_ int system(const char *command)
