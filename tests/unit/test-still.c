@@ -120,6 +120,7 @@ static void test_seen(void **state)
 	static nsec_t stopped_ns[N_STILLS];
 	pid_t pid = start(spin_outer);
 	struct still_target target = target_of(pid);
+	unsigned int n_waits = 0;
 	struct symbols *symbols;
 	struct pool *pool;
 
@@ -133,8 +134,15 @@ static void test_seen(void **state)
 		struct symbol names[3];
 		enum pyframe_end frames_end;
 		uint32_t n, at;
+		int r;
 
-		assert_int_equal(still_take(&target, &still), 0);
+		r = still_take(&target, &still);
+		/* On a busy machine it is still being woken from where it was stopped before. */
+		if (r == STILL_E_WAITS && n_waits++ < N_STILLS / 4) {
+			i--;
+			continue;
+		}
+		assert_int_equal(r, 0);
 		n = still_walk(still, frames, &frames_end);
 		assert_int_equal(frames_end, PYFRAME_END_COMPLETE);
 		assert_true(n > 5);
